@@ -1,0 +1,191 @@
+"""The settings of one captioner: what it reads, what it is, how it is trained."""
+
+import dataclasses
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+DECODERS = ("adaptive_attention",)
+ENCODERS = ("vgg16",)
+DATASETS = ("scenes", "flickr8k", "flickr30k", "coco2017")
+SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a captioner and its training; the defaults are the paper's.
+
+    Raises:
+        ValueError: A field has a value outside its range; the message names the
+            field, what was expected and what was received.
+    """
+
+    dataset: str = "flickr30k"  # one of DATASETS
+    min_word_count: int = 3  # words seen less often in training are discarded
+    max_caption_words: int = 20  # longer captions are cut
+    captions_per_image: int = 5  # captions of an image trained together
+    words_per_image: int = 80  # predicted words of these; of more, some are drawn
+
+    encoder: str = "vgg16"  # one of ENCODERS
+    feature_scale: float = 1.0  # factor on the encoder's last feature map
+    trainable_from: str = ""  # first encoder layer that is trained; "" trains none
+
+    decoder: str = "adaptive_attention"  # one of DECODERS
+    embedding_size: int = 512  # E
+    hidden_size: int = 512  # H
+    dropout: float = 0.5  # share of dropped units, [0, 1)
+
+    images_per_batch: int = 16  # each with its captions_per_image captions
+    epochs: int = 20
+    learning_rate: float = 5e-4  # peak rate of Adam
+    schedule: str = "constant"  # one of SCHEDULES, after the warm-up
+    warmup_steps: int = 0  # steps in which the rate rises from 0
+    label_smoothing: float = 0.0  # share of the target spread over the vocabulary
+    clip_value: float = 0.1  # largest absolute gradient entry; 0 switches it off
+    weight_average: float = 0.0  # momentum of the averaged weights; 0 switches it off
+    early_stopping_patience: int = 5  # epochs without a better validation CIDEr
+    plateau_patience: int = 3  # such epochs before the rate is halved (constant only)
+    flip_images: bool = False  # mirror half of the training images
+    seed: int = 0
+
+    beam_size: int = 3  # hypotheses kept at each step of the search
+    length_penalty: float = 0.0  # exponent of the length that divides the log-prob.
+
+    def __post_init__(self):
+        """Checks every field."""
+        _one_of("dataset", self.dataset, DATASETS)
+        _one_of("encoder", self.encoder, ENCODERS)
+        _one_of("decoder", self.decoder, DECODERS)
+        _one_of("schedule", self.schedule, SCHEDULES)
+        positive = (
+            "min_word_count max_caption_words captions_per_image words_per_image "
+            "embedding_size "
+            "hidden_size images_per_batch epochs beam_size "
+            "early_stopping_patience plateau_patience"
+        )
+        for name in positive.split():
+            _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        for name in ("learning_rate", "feature_scale"):
+            _check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+        for name in ("dropout", "label_smoothing", "weight_average"):
+            value = getattr(self, name)
+            _check(name, value, 0 <= value < 1, "in [0, 1)")
+        for name in ("clip_value", "warmup_steps", "length_penalty", "seed"):
+            _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
+        if self.flip_images and self.trainable_from == "":
+            raise ValueError(
+                "flip_images needs a trainable encoder (trainable_from), because the "
+                "features of a frozen one are computed once and kept."
+            )
+
+    def replace(self, **changes) -> "Config":
+        """Returns a copy with some fields changed; unknown names raise."""
+        _refuse_unknown(changes)
+        return dataclasses.replace(self, **changes)
+
+    def with_settings(self, settings: list[str]) -> "Config":
+        """Returns a copy with `field=value` texts applied, as `--set` passes them.
+
+        Raises:
+            ValueError: A text has no `=`, an unknown field or a value of another type.
+        """
+        changes = {}
+        for setting in settings:
+            name, separator, text = setting.partition("=")
+            if not separator:
+                raise ValueError(f"--set expects field=value; received {setting!r}.")
+            _refuse_unknown({name: text})
+            changes[name] = _parse(name, text)
+        return self.replace(**changes)
+
+    def to_json(self) -> str:
+        """Returns the fields as indented JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> "Config":
+        """Reads a file written from `to_json`.
+
+        Raises:
+            ValueError: The file is no JSON object of known fields with valid values.
+        """
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+        if not isinstance(fields, dict):
+            raise ValueError(f"{path} must hold a JSON object of settings.")
+        _refuse_unknown(fields)
+        for name, value in fields.items():
+            expected = _field_types()[name]
+            if not isinstance(value, (int, float) if expected is float else expected):
+                raise ValueError(
+                    f"{path}: {name} must be {expected.__name__}; received {value!r}."
+                )
+        return cls(**fields)
+
+
+def _field_types() -> dict[str, type]:
+    return {field.name: field.type for field in dataclasses.fields(Config)}
+
+
+def _refuse_unknown(names) -> None:
+    for name in names:
+        if name not in _field_types():
+            close = difflib.get_close_matches(name, _field_types(), n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"Unknown setting {name!r}.{hint}")
+
+
+def _parse(name: str, text: str):
+    kind = _field_types()[name]
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(f"{name} must be true or false; received {text!r}.")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{name} must be {kind.__name__}; received {text!r}.") from None
+
+
+def _one_of(name: str, value, choices) -> None:
+    _check(name, value, value in choices, "one of " + ", ".join(choices))
+
+
+def _check(name: str, value, valid: bool, expected: str) -> None:
+    if not valid:
+        raise ValueError(f"{name} must be {expected}; received {value!r}.")
+
+
+PRESETS = {
+    "scenes": Config(
+        dataset="scenes",
+        min_word_count=1,
+        embedding_size=128,
+        hidden_size=128,
+        feature_scale=0.05,
+        learning_rate=2e-3,
+        schedule="cosine",
+        warmup_steps=20,
+        epochs=8,
+        clip_value=0.0,
+    ),
+    "flickr8k": Config(
+        dataset="flickr8k",
+        feature_scale=0.05,
+        learning_rate=8e-4,
+        schedule="cosine",
+        warmup_steps=300,
+        label_smoothing=0.1,
+        epochs=10,
+        clip_value=0.0,
+        weight_average=0.998,
+        length_penalty=0.9,
+    ),
+    "flickr30k": Config(dataset="flickr30k", images_per_batch=7),
+    "coco2017": Config(
+        dataset="coco2017", min_word_count=5, learning_rate=2e-4, images_per_batch=4
+    ),
+}

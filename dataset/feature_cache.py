@@ -1,0 +1,81 @@
+"""Features of a frozen network, computed once and kept on disk in half precision."""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+SAVE_EVERY = 16  # batches between two notes of how far the cache has come
+
+
+def cache_features(
+    folder: str | Path,
+    paths: Sequence[Path],
+    encode: Callable[[Sequence[Path]], np.ndarray],
+    shape: tuple[int, ...],
+    source: str,
+    batch_size: int = 16,
+) -> np.ndarray:
+    """Returns the features of image files, computing those not yet on disk.
+
+    A killed run goes on where it stopped. A cache of other images or of another
+    network lies in another subfolder, named by its content.
+
+    Args:
+        folder: Where caches are kept.
+        paths: N image files.
+        encode: Turns n paths into features (n, *shape).
+        shape: The shape of one image's features.
+        source: Identifies the network and its weights.
+        batch_size: Images encoded together.
+
+    Returns:
+        A read-only, memory-mapped float16 array (N, *shape).
+
+    Raises:
+        OSError: The disk has too little room for the cache.
+    """
+    names = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+    identity = hashlib.sha256(f"{source}\n{shape}\n{names}".encode()).hexdigest()[:16]
+    folder = Path(folder) / identity
+    array_path, progress_path = folder / "features.npy", folder / "progress.json"
+    array_shape = (len(paths), *shape)
+    if progress_path.is_file():
+        array = np.load(array_path, mmap_mode="r+")
+        done = json.loads(progress_path.read_text())["done"]
+    else:
+        _check_disk(folder, 2 * int(np.prod(array_shape)))
+        array = np.lib.format.open_memmap(array_path, "w+", "float16", array_shape)
+        done = 0
+    logger.info("feature cache %s: %d of %d images", folder, done, len(paths))
+    starts = range(done, len(paths), batch_size)
+    progress = tqdm(starts, desc="features", unit="batch", disable=not starts)
+    for count, start in enumerate(progress, start=1):
+        stop = min(start + batch_size, len(paths))
+        array[start:stop] = encode(paths[start:stop])
+        if count % SAVE_EVERY == 0 or stop == len(paths):
+            array.flush()
+            _write_progress(progress_path, stop)
+    return np.load(array_path, mmap_mode="r")
+
+
+def _write_progress(path: Path, done: int) -> None:
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps({"done": done}))
+    beside.replace(path)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            f"The feature cache needs {needed / 1e9:.1f} GB; {folder} has "
+            f"{free / 1e9:.1f} GB free. Name another folder with --cache-dir."
+        )

@@ -1,0 +1,78 @@
+"""Photographs from disk, refused with a reason when they cannot be used."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+IMAGE_SIZE = 224
+MAX_PIXELS = 100_000_000
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+class ImageError(ValueError):
+    """An image file that cannot be read; the message names the file and the reason."""
+
+
+def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
+    """Reads a photograph and resizes it plainly, as the paper does.
+
+    Args:
+        path: A file in any format Pillow reads. Its orientation tag is followed.
+        size: Height and width of the result in pixels.
+
+    Returns:
+        uint8 RGB pixels (size, size, 3).
+
+    Raises:
+        ImageError: The file is missing, empty, truncated, no image, or has more
+            than MAX_PIXELS pixels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        reason = "is a folder" if path.is_dir() else "does not exist"
+        raise ImageError(f"{path}: the file {reason}; expected an image file.")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path}: the file is empty; expected an image file.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
+            with Image.open(path) as image:
+                _check_size(path, image.size)
+                image = ImageOps.exif_transpose(image).convert("RGB")
+                return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path}: not an image that Pillow can read.") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: {_too_large('far too many')}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(f"{path}: the image is damaged ({error}).") from error
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """Returns the image files of a folder by name.
+
+    Raises:
+        ImageError: The folder holds no image.
+    """
+    folder = Path(folder)
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise ImageError(f"{folder}: the folder holds no image ({IMAGE_SUFFIXES}).")
+    return paths
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path}: {_too_large(f'{width}x{height}')}")
+
+
+def _too_large(received: str) -> str:
+    return (
+        f"the image has {received} pixels; at most {MAX_PIXELS:,} are read. "
+        "Scale it down first."
+    )

@@ -1,0 +1,357 @@
+"""Rendered scenes: a dataset with exact boxes and masks that needs no download.
+
+    DATA_DIR/images/<image id>.jpg            the Flickr layout, see dataset.flickr
+    DATA_DIR/text/scenes.token.txt
+    DATA_DIR/text/scenes.<split>Images.txt
+    DATA_DIR/objects/<image id>.json          background, mask file, objects
+    DATA_DIR/objects/<image id>.png           index of the object seen + 1, or 0
+    DATA_DIR/scenes.json                      the parameters it was rendered with
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from dataset.flickr import DatasetError, read_flickr
+from dataset.images import IMAGE_SIZE
+from dataset.records import CaptionedImage, ObjectBox
+from dataset.scene_captions import SceneObject, plural, write_captions
+from dataset.scene_drawing import (
+    BACKGROUNDS,
+    COLOURS,
+    KINDS,
+    Placement,
+    draw_scene,
+    silhouette,
+)
+
+VERSION = 1  # raised whenever the same seed gives another scene
+SPLITS = ("train", "dev", "test")
+MAX_IMAGES = 1_000_000  # of one split; keeps the seeds of the splits apart
+SIDES = {"small": (46, 58), "large": (88, 104)}  # pixels, both ends included
+MARGIN = 4  # pixels between an object and the edge of the image
+GAP = 6  # pixels between objects of which none hides the other
+HIDDEN = (0.1, 0.4)  # share of an object that one in front of it covers
+_MASK_PALETTE = (0, 0, 0, 230, 60, 60, 60, 160, 230, 250, 210, 60, 90, 190, 90)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A rendered image and everything that is known of it.
+
+    Attributes:
+        image: uint8 RGB pixels (224, 224, 3).
+        captions: Five lower-case captions of at most 20 words.
+        background: A key of `scene_drawing.BACKGROUNDS`.
+        objects: Two to four objects from back to front.
+    """
+
+    image: np.ndarray
+    captions: tuple[str, ...]
+    background: str
+    objects: tuple[SceneObject, ...]
+
+
+def render_scene(
+    seed: int, kinds: Sequence[str] | None = None, background: str | None = None
+) -> Scene:
+    """Renders one scene; the same arguments give the same scene everywhere.
+
+    Args:
+        seed: Any whole number from 0.
+        kinds: The kinds of the objects; see `compose`.
+        background: See `compose`.
+    """
+    rng = np.random.default_rng(seed)
+    background, placements = compose(rng, kinds, background)
+    image, masks = draw_scene(background, placements, rng)
+    objects = tuple(
+        SceneObject(place.kind, place.colour, place.size, _tight_box(mask), mask)
+        for place, mask in zip(placements, masks, strict=True)
+    )
+    return Scene(image, write_captions(background, objects, rng), background, objects)
+
+
+def compose(
+    rng: np.random.Generator,
+    kinds: Sequence[str] | None = None,
+    background: str | None = None,
+) -> tuple[str, tuple[Placement, ...]]:
+    """Chooses what a scene shows and where.
+
+    Args:
+        rng: Draws all that is not given.
+        kinds: Two to four keys of KINDS, one per object; drawn if None.
+        background: A key of BACKGROUNDS; drawn if None.
+
+    Returns:
+        The background and the objects from back to front. At most one object hides
+        a part of another one, and never more than the larger share of HIDDEN.
+    """
+    if background is None:
+        background = str(rng.choice(list(BACKGROUNDS)))
+    if kinds is None:
+        kinds = _choose_kinds(rng)
+    colours = _choose_colours(rng, kinds, background)
+    num_large = min(int(rng.choice(3, p=(0.15, 0.5, 0.35))), len(kinds))
+    looks = [(*look, "small") for look in zip(kinds, colours, strict=True)]
+    order = rng.permutation(len(looks))  # the large ones come first: further back
+    looks = [looks[index] for index in order]
+    looks[:num_large] = [(kind, colour, "large") for kind, colour, _ in looks[:num_large]]
+    with_overlap = rng.random() < 0.4
+    placements = None
+    while placements is None:
+        placements = _try_places(rng, looks, with_overlap)
+    return background, placements
+
+
+def _choose_kinds(rng: np.random.Generator) -> list[str]:
+    """Draws two to four kinds, in three of ten cases one of them twice."""
+    number = int(rng.choice((2, 3, 4), p=(0.35, 0.4, 0.25)))
+    kinds = [str(kind) for kind in rng.choice(list(KINDS), number, replace=False)]
+    if number > 2 and rng.random() < 0.3:
+        kinds[1] = kinds[0]
+    return kinds
+
+
+def _choose_colours(
+    rng: np.random.Generator, kinds: Sequence[str], background: str
+) -> list[str]:
+    """Draws a colour per object; objects of a kind share it all or differ in it all."""
+    visible = [c for c in COLOURS if c not in BACKGROUNDS[background].hidden_colours]
+    twins = len(set(kinds)) > 1 and rng.random() < 0.5
+    colours = []
+    for kind in kinds:
+        taken = [c for c, k in zip(colours, kinds, strict=False) if k == kind]
+        free = [c for c in visible if c not in taken]
+        colours.append(taken[0] if taken and twins else str(rng.choice(free)))
+    return colours
+
+
+def _try_places(
+    rng: np.random.Generator,
+    looks: Sequence[tuple[str, str, str]],
+    with_overlap: bool,
+) -> tuple[Placement, ...] | None:
+    """Places (kind, colour, size) one by one; None if one of them finds no room."""
+    placements = []
+    for index, (kind, colour, size) in enumerate(looks):
+        in_front = with_overlap and index == 1
+        for _ in range(40):
+            side = int(rng.integers(*SIDES[size], endpoint=True))
+            if in_front:
+                left, top = _corner_in_front(rng, placements[0], side)
+            else:
+                left, top = _random_corner(rng, side)
+            candidate = Placement(kind, colour, size, left, top, side)
+            if _fits(candidate, placements, in_front):
+                placements.append(candidate)
+                break
+        else:
+            return None
+    return tuple(placements)
+
+
+def _random_corner(rng: np.random.Generator, side: int) -> tuple[int, int]:
+    left, top = rng.integers(MARGIN, IMAGE_SIZE - MARGIN - side, 2, endpoint=True)
+    return int(left), int(top)
+
+
+def _corner_in_front(
+    rng: np.random.Generator, back: Placement, side: int
+) -> tuple[int, int]:
+    """Draws a corner near another object; what is nearer stands a little lower."""
+    shift = rng.uniform(-0.4, 0.4) * (back.side + side)
+    left = round(back.left + (back.side - side) / 2 + shift)
+    return left, back.top + back.side - side + int(rng.integers(2, 18))
+
+
+def _fits(candidate: Placement, placements: list[Placement], in_front: bool) -> bool:
+    last = IMAGE_SIZE - MARGIN - candidate.side
+    if not all(MARGIN <= at <= last for at in (candidate.left, candidate.top)):
+        return False
+    if in_front:
+        (back,) = placements
+        covered = silhouette(back)
+        hidden = np.mean(silhouette(candidate)[covered])
+        return bool(HIDDEN[0] <= hidden <= HIDDEN[1])
+    return all(_are_apart(candidate, placement) for placement in placements)
+
+
+def _are_apart(one: Placement, other: Placement) -> bool:
+    return (
+        one.left + one.side + GAP <= other.left
+        or other.left + other.side + GAP <= one.left
+        or one.top + one.side + GAP <= other.top
+        or other.top + other.side + GAP <= one.top
+    )
+
+
+def _tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    return tuple(int(edge) / IMAGE_SIZE for edge in edges)
+
+
+def write_scenes(
+    data_dir: str | Path, num_images: Mapping[str, int], seed: int = 0
+) -> Path:
+    """Renders a dataset in the Flickr layout, or keeps it if it is there already.
+
+    Args:
+        data_dir: A new or empty folder, or one written with the same arguments.
+        num_images: How many images each split of SPLITS has. A split's first images
+            do not depend on these numbers.
+        seed: Datasets with different seeds share no scene.
+
+    Returns:
+        The folder. It appears whole or not at all.
+
+    Raises:
+        DatasetError: The folder holds other files or scenes.
+        ValueError: A split is unknown or its number of images is out of range.
+    """
+    data_dir = Path(data_dir).absolute()
+    _check_num_images(num_images)
+    parameters = {"version": VERSION, "seed": seed, "num_images": dict(num_images)}
+    if _is_written(data_dir, parameters):
+        return data_dir
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    beside = tempfile.TemporaryDirectory(dir=data_dir.parent, prefix=".scenes-")
+    with beside as folder:
+        part = Path(folder) / data_dir.name
+        _write_splits(part, num_images, seed)
+        (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
+        if data_dir.is_dir():
+            data_dir.rmdir()
+        part.rename(data_dir)
+    return data_dir
+
+
+def _check_num_images(num_images: Mapping[str, int]) -> None:
+    for split, number in num_images.items():
+        if split not in SPLITS or not 1 <= number <= MAX_IMAGES:
+            raise ValueError(
+                f"num_images expects numbers from 1 to {MAX_IMAGES:,} for splits of "
+                f"{', '.join(SPLITS)}; received {split!r}: {number!r}."
+            )
+    if not num_images:
+        raise ValueError("num_images is empty; expected such as {'train': 800}.")
+
+
+def _is_written(data_dir: Path, parameters: dict) -> bool:
+    if not data_dir.is_dir() or not any(data_dir.iterdir()):
+        return False
+    path = data_dir / "scenes.json"
+    if not path.is_file():
+        raise DatasetError(
+            f"{data_dir} holds files but no scenes.json, so it is no folder of rendered "
+            "scenes. Choose a new or empty folder."
+        )
+    found = path.read_text("utf-8").strip()
+    if found != json.dumps(parameters):
+        raise DatasetError(
+            f"{data_dir} holds scenes rendered with other parameters: expected "
+            f"{json.dumps(parameters)}, found {found}. Choose another folder, or "
+            "delete this one to render it anew."
+        )
+    return True
+
+
+def _write_splits(folder: Path, num_images: Mapping[str, int], seed: int) -> None:
+    for name in ("images", "objects", "text"):
+        (folder / name).mkdir(parents=True)
+    lines = []
+    with tqdm(total=sum(num_images.values()), desc="Rendering scenes") as progress:
+        for split, number in num_images.items():
+            names = []
+            for index in range(number):
+                scene = render_scene(scene_seed(split, index, seed))
+                name = _write_scene(folder, f"{split}_{index:06d}", scene)
+                names.append(name)
+                lines += [f"{name}#{k}\t{c}" for k, c in enumerate(scene.captions)]
+                progress.update()
+            _write_lines(folder / f"text/scenes.{split}Images.txt", names)
+    _write_lines(folder / "text/scenes.token.txt", lines)
+
+
+def scene_seed(split: str, index: int, seed: int) -> int:
+    """Returns the seed of a split's scene; no two scenes of any dataset share one."""
+    return (seed * len(SPLITS) + SPLITS.index(split)) * MAX_IMAGES + index
+
+
+def _write_scene(folder: Path, image_id: str, scene: Scene) -> str:
+    """Writes the files of one scene and returns the name of its image file."""
+    name = f"{image_id}.jpg"
+    Image.fromarray(scene.image).save(folder / "images" / name, quality=95)
+    indices = np.zeros((IMAGE_SIZE, IMAGE_SIZE), "uint8")
+    for index, object_ in enumerate(scene.objects):
+        indices[object_.mask] = index + 1
+    masks = Image.fromarray(indices)
+    masks.putpalette(_MASK_PALETTE)
+    masks.save(folder / "objects" / f"{image_id}.png")
+    facts = {
+        "background": scene.background,
+        "mask": f"{image_id}.png",
+        "objects": [
+            {"kind": o.kind, "colour": o.colour, "size": o.size, "box": o.box}
+            for o in scene.objects
+        ],
+    }
+    path = folder / "objects" / f"{image_id}.json"
+    path.write_text(json.dumps(facts) + "\n", "utf-8")
+    return name
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def read_scenes(data_dir: str | Path, split: str) -> list[CaptionedImage]:
+    """Reads a split written by `write_scenes`, with the objects of every image.
+
+    Raises:
+        DatasetError: The folder holds no rendered scenes or files are missing.
+    """
+    data_dir = Path(data_dir)
+    if not (data_dir / "scenes.json").is_file():
+        raise DatasetError(
+            f"{data_dir} holds no rendered scenes (no scenes.json). "
+            "Render them with dataset.scenes.write_scenes first."
+        )
+    return [
+        CaptionedImage(image.image_id, image.path, image.captions, _objects_of(image))
+        for image in read_flickr(data_dir, split)
+    ]
+
+
+def read_masks(image: CaptionedImage) -> np.ndarray:
+    """Returns the bool masks (N, 224, 224) of the objects of a rendered scene."""
+    with Image.open(_objects_path(image, ".png")) as masks:
+        indices = np.asarray(masks)
+    return indices == np.arange(1, len(image.objects) + 1)[:, None, None]
+
+
+def _objects_of(image: CaptionedImage) -> tuple[ObjectBox, ...]:
+    facts = json.loads(_objects_path(image, ".json").read_text("utf-8"))
+    return tuple(
+        ObjectBox(_phrases(o["kind"], o["colour"], o["size"]), tuple(o["box"]))
+        for o in facts["objects"]
+    )
+
+
+def _phrases(kind: str, colour: str, size: str) -> tuple[str, ...]:
+    return (kind, plural(kind), f"{colour} {kind}", f"{size} {colour} {kind}")
+
+
+def _objects_path(image: CaptionedImage, suffix: str) -> Path:
+    path = image.path.parent.parent / "objects" / f"{image.image_id}{suffix}"
+    if not path.is_file():
+        raise DatasetError(f"{path} is missing; delete the folder and render it anew.")
+    return path

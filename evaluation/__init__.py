@@ -1,0 +1,1 @@
+"""Scores of captions and explanations: pure functions of words and arrays."""

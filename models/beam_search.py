@@ -1,0 +1,103 @@
+"""Batched beam search over any step function."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+IMPOSSIBLE = -1e9
+
+
+class Hypotheses(NamedTuple):
+    """The found sentences of each image, best first.
+
+    Attributes:
+        tokens: int (B, K, T), the end token and nothing else after it.
+        log_probabilities: float (B, K, T) of each token, 0 after the end.
+        scores: float (B, K): sum of log-probabilities / length ** length_penalty.
+    """
+
+    tokens: np.ndarray
+    log_probabilities: np.ndarray
+    scores: np.ndarray
+
+
+def beam_search(
+    step: Callable,
+    state,
+    batch_size: int,
+    beam_size: int,
+    max_steps: int,
+    start: int,
+    end: int,
+    length_penalty: float = 0.0,
+) -> Hypotheses:
+    """Searches the likeliest sentences, several images and hypotheses at a time.
+
+    A finished hypothesis stays in the beam with its score. The search stops when
+    every hypothesis is finished, or after `max_steps` tokens; hypotheses that did not
+    finish by then rank below those that did.
+
+    Args:
+        step: (tokens (B, K), state) -> (log-probabilities (B, K, V), state).
+        state: Nested arrays (B, K, ...) before the first token.
+        batch_size: B.
+        beam_size: K.
+        max_steps: The longest sentence in tokens, with the end token.
+        start: The token before the first one.
+        end: The token after the last one.
+        length_penalty: Exponent of the length; 0 ranks by probability alone.
+    """
+    tokens = np.full((batch_size, beam_size, 1), start)
+    chosen = np.zeros((batch_size, beam_size, 1))
+    totals = np.full((batch_size, beam_size), IMPOSSIBLE)
+    totals[:, 0] = 0.0  # all hypotheses are equal at first: one is enough
+    finished = np.zeros((batch_size, beam_size), bool)
+    lengths = np.zeros((batch_size, beam_size))
+    rows = np.arange(batch_size)[:, None]
+    for number in range(max_steps):
+        last = np.where(finished, end, tokens[..., -1]).astype("int32")
+        log_probabilities, state = step(ops.convert_to_tensor(last), state)
+        steps = ops.convert_to_numpy(log_probabilities).astype("float64")
+        steps[finished] = IMPOSSIBLE
+        steps[finished, end] = 0.0
+        sums = totals[..., None] + steps  # (B, K, V)
+        new_lengths = lengths + ~finished
+        ranks = (sums / new_lengths[..., None] ** length_penalty).reshape(batch_size, -1)
+        best = _largest(ranks, beam_size)
+        parents, words = np.divmod(best, steps.shape[-1])
+        totals = sums[rows, parents, words]
+        chosen = np.concatenate(
+            [chosen[rows, parents], steps[rows, parents, words][..., None]], axis=2
+        )
+        tokens = np.concatenate([tokens[rows, parents], words[..., None]], axis=2)
+        lengths = new_lengths[rows, parents]
+        finished = words == end
+        if finished.all() or number == max_steps - 1:
+            break
+        state = _reorder(state, parents)
+    scores = totals / lengths**length_penalty
+    order = np.argsort(-np.where(finished, scores, scores + IMPOSSIBLE), kind="stable")
+    return Hypotheses(
+        tokens[rows, order, 1:], chosen[rows, order, 1:], scores[rows, order]
+    )
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Returns the indices of each row's largest values, largest first."""
+    count = min(count, values.shape[1])
+    largest = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(values, largest, 1), axis=1, kind="stable")
+    return np.take_along_axis(largest, order, 1)
+
+
+def _reorder(state, parents: np.ndarray):
+    """Lets every hypothesis go on from its parent's state."""
+
+    def pick(array):
+        index = parents.reshape(parents.shape + (1,) * (len(array.shape) - 2))
+        return ops.take_along_axis(array, ops.convert_to_tensor(index), axis=1)
+
+    return keras.tree.map_structure(pick, state)

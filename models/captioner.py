@@ -1,0 +1,331 @@
+"""The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+from keras import ops
+
+from config import Config
+from dataset.images import load_image
+from dataset.vocabulary import END, START, Vocabulary
+from models.adaptive_attention import AdaptiveAttentionDecoder
+from models.beam_search import Hypotheses, beam_search
+from models.encoder import build_encoder, flatten_grid, preprocess, split_encoder
+from models.gradients import compiled
+from models.relevance_rules import Operations
+
+logger = logging.getLogger(__name__)
+DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder}
+PRETRAINED = Path(__file__).parent / "pretrained"
+RUN_FILES = (
+    "config.json",
+    "vocabulary.json",
+    "encoder.weights.h5",
+    "decoder.weights.h5",
+)
+
+
+class CaptionerError(ValueError):
+    """A captioner that cannot be loaded; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A generated sentence.
+
+    Attributes:
+        text: The words, joined by blanks.
+        words: The words (T,).
+        log_probabilities: The logarithm of each word's probability (T,).
+        score: The sentence's log-probability, divided by length ** length_penalty.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+    score: float
+
+
+class Captioner(keras.Model):
+    """Describes photographs in words.
+
+    Trained with `fit` on batches of `dataset.batches.CaptionBatches`, whose features
+    are the input of the encoder's trained part (the encoder's output if nothing of it
+    is trained).
+
+    Args:
+        config: The architecture.
+        vocabulary: The words.
+        encoder: From `build_encoder`.
+    """
+
+    def __init__(self, config: Config, vocabulary: Vocabulary, encoder: keras.Model):
+        super().__init__(name="captioner")
+        self.config, self.vocabulary, self.encoder = config, vocabulary, encoder
+        channels = encoder.output_shape[-1]
+        self.decoder = DECODERS[config.decoder](config, len(vocabulary), channels)
+        self.frozen_part, self.trained_part = split_encoder(
+            encoder, config.trainable_from
+        )
+        for layer in self.frozen_part.layers:
+            layer.trainable = False
+        self.built = True
+
+    def call(self, inputs, training=False):
+        features = flatten_grid(self._run_trained(inputs["features"], training))
+        return self.decoder(
+            features, inputs["tokens"], inputs["positions"], training=training
+        )
+
+    def compile_for_training(self, learning_rate) -> None:
+        """Compiles with Adam, the masked cross-entropy and the settings of config."""
+        config = self.config
+        average = config.weight_average
+        self.compile(
+            optimizer=keras.optimizers.Adam(
+                learning_rate,
+                clipvalue=config.clip_value or None,
+                use_ema=average > 0,
+                ema_momentum=average or 0.99,
+            ),
+            loss=TokenCrossEntropy(config.label_smoothing),
+            weighted_metrics=[token_accuracy],
+            jit_compile=keras.backend.backend() == "jax",
+        )
+
+    def encode(self, images: np.ndarray):
+        """Turns RGB images uint8 (B, 224, 224, 3) into features (B, h, w, D)."""
+        inputs = preprocess(images, self.config.encoder)
+        return self._encode(ops.convert_to_tensor(inputs))
+
+    def freeze_features(self, images: np.ndarray) -> np.ndarray:
+        """Turns RGB images into what the frozen part of the encoder makes of them."""
+        inputs = preprocess(images, self.config.encoder)
+        return ops.convert_to_numpy(self._encode_frozen(ops.convert_to_tensor(inputs)))
+
+    def finish_features(self, frozen: np.ndarray):
+        """Turns outputs of the frozen part (B, h', w', C) into features (B, h, w, D)."""
+        return self._finish(ops.convert_to_tensor(frozen))
+
+    def caption(
+        self, paths: Sequence[str | Path], beam_size: int = 3, batch_size: int = 8
+    ) -> list[Caption]:
+        """Describes image files, in order.
+
+        Raises:
+            ImageError: A file cannot be read as an image.
+        """
+        captions = []
+        for start in range(0, len(paths), batch_size):
+            images = [load_image(path) for path in paths[start : start + batch_size]]
+            captions += self.caption_features(self.encode(np.stack(images)), beam_size)
+        return captions
+
+    def caption_features(self, features, beam_size: int | None = None) -> list[Caption]:
+        """Describes images given by their features (B, h, w, D)."""
+        found = self.search(features, beam_size or self.config.beam_size)
+        return [
+            self._to_caption(*best)
+            for best in zip(
+                found.tokens[:, 0],
+                found.log_probabilities[:, 0],
+                found.scores[:, 0],
+                strict=True,
+            )
+        ]
+
+    def search(self, features, beam_size: int) -> Hypotheses:
+        """Searches the best captions of images given by their features (B, h, w, D)."""
+        memory = self._project(features)
+        batch = int(features.shape[0])
+        tokens = ops.full((batch, beam_size), START, dtype="int32")
+        log_probabilities, state = self._first_step(memory, tokens)
+        first = [log_probabilities, state]  # computed with a state of zeros
+
+        def step(tokens, state):
+            return first if state is None else self._step(memory, tokens, state)
+
+        return beam_search(
+            step,
+            None,
+            batch,
+            beam_size,
+            self.config.max_caption_words + 1,
+            START,
+            END,
+            self.config.length_penalty,
+        )
+
+    def save_run(self, folder: str | Path, half: bool = False) -> None:
+        """Writes everything needed to load the captioner elsewhere.
+
+        Args:
+            folder: A run directory; made if missing.
+            half: Whether weights are written in half precision.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(self.config.to_json())
+        self.vocabulary.save(folder / "vocabulary.json")
+        for name, model in (("encoder", self.encoder), ("decoder", self.decoder)):
+            path = folder / f"{name}.weights.h5"
+            beside = folder / f"{name}.tmp.weights.h5"
+            model.save_weights(beside)
+            if half:
+                halve_weights(beside)
+            beside.replace(path)
+
+    @cached_property
+    def _encode(self):
+        return compiled(lambda x: self.encoder(x, training=False), self)
+
+    @cached_property
+    def _encode_frozen(self):
+        return compiled(lambda x: self.frozen_part(x, training=False), self)
+
+    @cached_property
+    def _finish(self):
+        return compiled(self._run_trained, self)
+
+    @cached_property
+    def _project(self):
+        return compiled(
+            lambda x: self.decoder.project(Operations(), flatten_grid(x)), self
+        )
+
+    @cached_property
+    def _first_step(self):
+        return compiled(lambda memory, tokens: self._next(memory, tokens, None), self)
+
+    @cached_property
+    def _step(self):
+        return compiled(self._next, self)
+
+    def _next(self, memory, tokens, state):
+        embedded = self.decoder.embedding(tokens)[:, :, None]  # (B, K, 1, E)
+        output = self.decoder.decode(Operations(), memory, embedded, state)
+        return ops.log_softmax(output.logits), output.state
+
+    def _run_trained(self, frozen, training=False):
+        features = ops.cast(frozen, self.compute_dtype)
+        if self.trained_part is None:
+            return features
+        return self.trained_part(features, training=training)
+
+    def _to_caption(self, tokens, log_probabilities, score) -> Caption:
+        words = tuple(self.vocabulary.decode(tokens))
+        kept = tuple(float(value) for value in log_probabilities[: len(words)])
+        return Caption(" ".join(words), words, kept, float(score))
+
+
+class TokenCrossEntropy(keras.losses.Loss):
+    """Mean cross-entropy of the tokens with weight, from logits.
+
+    Args:
+        smoothing: The share of the target that is spread over the vocabulary.
+    """
+
+    def __init__(self, smoothing: float = 0.0):
+        super().__init__(
+            name="token_cross_entropy", reduction="mean_with_sample_weight"
+        )
+        self.smoothing = smoothing
+
+    def call(self, tokens, logits):
+        """Returns the loss (B, Q) of tokens (B, Q) under logits (B, Q, V)."""
+        logits = ops.cast(logits, "float32")
+        tokens = ops.cast(tokens, "int32")[..., None]
+        predicted = ops.squeeze(ops.take_along_axis(logits, tokens, axis=-1), -1)
+        expected = (1.0 - self.smoothing) * predicted
+        if self.smoothing:
+            expected += self.smoothing * ops.mean(logits, axis=-1)
+        return ops.logsumexp(logits, axis=-1) - expected
+
+
+def token_accuracy(tokens, logits):
+    """Returns where the likeliest token (B, Q) is the right one."""
+    best = ops.cast(ops.argmax(logits, axis=-1), tokens.dtype)
+    return ops.cast(best == tokens, "float32")
+
+
+def halve_weights(path: str | Path) -> None:
+    """Rewrites the float32 arrays of a weights file in half precision."""
+    halved = Path(path).with_suffix(".half")
+
+    with h5py.File(path, "r") as source, h5py.File(halved, "w") as target:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset):
+                data = item[()]
+                is_single = getattr(data, "dtype", None) == np.float32
+                target[name] = data.astype("float16") if is_single else data
+                item = target[name]
+            else:
+                target.require_group(name)
+            for key, value in source[name].attrs.items():
+                target[name].attrs[key] = value
+
+        for key, value in source.attrs.items():
+            target.attrs[key] = value
+        source.visititems(copy)
+    halved.replace(path)
+
+
+def shipped_captioners() -> dict[str, Path]:
+    """Returns the run directories that come with the project, by name."""
+    return {path.parent.name: path.parent for path in PRETRAINED.glob("*/config.json")}
+
+
+def load_captioner(name: str | Path) -> Captioner:
+    """Loads a captioner; nothing in its files is ever executed.
+
+    Args:
+        name: The name of a shipped captioner, or a run directory.
+
+    Raises:
+        CaptionerError: There is no such captioner, or a file of it is missing or
+            does not fit the others.
+    """
+    folder = shipped_captioners().get(str(name), Path(name))
+    if not folder.is_dir():
+        shipped = ", ".join(sorted(shipped_captioners())) or "none"
+        raise CaptionerError(
+            f"No captioner {str(name)!r}: expected a run directory or one of the "
+            f"shipped captioners ({shipped})."
+        )
+    missing = [file for file in RUN_FILES if not (folder / file).is_file()]
+    if missing:
+        raise CaptionerError(
+            f"{folder} is not a complete run directory: {', '.join(missing)} missing."
+        )
+    try:
+        config = Config.from_json(folder / "config.json")
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+    except ValueError as error:
+        raise CaptionerError(str(error)) from error
+    captioner = Captioner(config, vocabulary, build_encoder(config))
+    load_weights(captioner.encoder, folder / "encoder.weights.h5")
+    load_weights(captioner.decoder, folder / "decoder.weights.h5")
+    return captioner
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Loads a weights file into a model.
+
+    Raises:
+        CaptionerError: The file is damaged or was written by another architecture.
+    """
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CaptionerError(
+            f"{path} does not fit the {model.name} that its config.json and "
+            f"vocabulary.json describe: {reason}"
+        ) from error

@@ -1,0 +1,382 @@
+"""Why the captioner wrote each word: the public face of all explanation methods."""
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from dataset.images import load_image
+from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
+from models.captioner import Captioner
+from models.encoder import flatten_grid, preprocess
+from models.encoder_relevance import relevance_propagator
+from models.gradients import compiled, vector_jacobian_product
+from models.relevance_rules import GradientOperations, Operations, RelevanceOperations
+
+RELEVANCE = RelevanceOperations()
+GRADIENT = GradientOperations()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each word of a caption was predicted.
+
+    T is the number of words of the caption, R that of the explained ones (all of them
+    unless some were chosen). Relevance is signed, in units of the explained logit.
+
+    Attributes:
+        image: The photo as the model saw it, uint8 RGB (H, W, 3).
+        caption: The explained sentence.
+        method: The name of the method.
+        words: The explained words (R,).
+        steps: Their places in the caption (R,), starting at 0.
+        inputs: What the decoder read at each step (T,): the start token and the words.
+        pixels: Relevance of the pixels (R, H, W, 3).
+        features: Relevance of the encoder's features (R, h, w, D).
+        preceding_words: Relevance of the decoder's inputs (R, T); 0 from the word on.
+        attention: Attention weights (R, h, w), in [0, 1], sum 1.
+        beta: The sentinel's share of what is attended to (R,), in [0, 1].
+        logits: What is explained (R,): the word's logit, or a difference of two.
+        log_probabilities: The logarithm of each word's probability (R,).
+        lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
+            logit - words - features, and in the encoder, features - pixels; NaN for
+            methods that do not distribute the logit.
+    """
+
+    image: np.ndarray
+    caption: str
+    method: str
+    words: tuple[str, ...]
+    steps: tuple[int, ...]
+    inputs: tuple[str, ...]
+    pixels: np.ndarray
+    features: np.ndarray
+    preceding_words: np.ndarray
+    attention: np.ndarray
+    beta: np.ndarray
+    logits: np.ndarray
+    log_probabilities: np.ndarray
+    lost: np.ndarray
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes `explanation.json` and `explanation.npz`; returns their paths.
+
+        The JSON holds what a reader looks at, the NPZ every array (features and
+        pixels in half precision).
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / "explanation.json", folder / "explanation.npz"]
+        beside = [path.with_name(f"tmp-{path.name}") for path in paths]
+        beside[0].write_text(json.dumps(self._summary(), indent=2) + "\n", "utf-8")
+        np.savez_compressed(beside[1], **self._arrays())
+        for temporary, path in zip(beside, paths, strict=True):
+            temporary.replace(path)
+        return paths
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {
+            name: value
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
+        large = ("pixels", "features")
+        halved = {name: arrays[name].astype("float16") for name in large}
+        return arrays | halved | {"steps": np.asarray(self.steps)}
+
+    def _summary(self) -> dict:
+        words = [
+            {
+                "word": word,
+                "step": step,
+                "logit": float(self.logits[row]),
+                "probability": float(np.exp(self.log_probabilities[row])),
+                "beta": float(self.beta[row]),
+                "image_relevance": float(self.features[row].sum()),
+                "pixel_relevance": float(self.pixels[row].sum()),
+                "word_relevance": {
+                    f"{index} {name}": float(self.preceding_words[row, index])
+                    for index, name in enumerate(self.inputs[: step + 1])
+                },
+                "lost_in_decoder": _number(self.lost[row, 0]),
+                "lost_in_encoder": _number(self.lost[row, 1]),
+            }
+            for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
+        ]
+        return {"caption": self.caption, "method": self.method, "words": words}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+@dataclass(frozen=True)
+class DecoderStage:
+    """The derivative of each explained logit, and the forward values around it.
+
+    Attributes:
+        features: The encoder's features (h, w, D).
+        feature_gradient: (R, h, w, D).
+        preceding_words: Input times gradient of the embeddings, summed (R, T).
+        attention: (R, h, w).
+        beta: (R,).
+        logits: (R,).
+        log_probabilities: (R,).
+    """
+
+    features: np.ndarray
+    feature_gradient: np.ndarray
+    preceding_words: np.ndarray
+    attention: np.ndarray
+    beta: np.ndarray
+    logits: np.ndarray
+    log_probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to explain.
+
+    Attributes:
+        summary: One sentence for the reader.
+        operations: How the decoder is differentiated.
+        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> relevance
+            of (pixels (R, H, W, 3), features (R, h, w, D)).
+        is_balanced: Whether words, features and pixels share out the logit.
+    """
+
+    summary: str
+    operations: Operations
+    explain: Callable
+    is_balanced: bool = False
+
+
+def explain(
+    captioner: Captioner,
+    image: str | Path | np.ndarray,
+    method: str = "lrp",
+    caption: str | None = None,
+    words: Sequence[str] | None = None,
+    contrast: str | None = None,
+    beam_size: int = 3,
+) -> Explanation:
+    """Explains the words of an image's caption.
+
+    Args:
+        captioner: The model.
+        image: An image file, or RGB pixels uint8 (224, 224, 3).
+        method: A name from METHODS.
+        caption: The text to explain; the captioner's own if None.
+        words: Explain only these words of the caption; all if None.
+        contrast: Explain why each word and not this one: the difference of the logits.
+        beam_size: Of the search for the caption.
+
+    Raises:
+        ImageError: The file cannot be read as an image.
+        ValueError: The method is unknown, a word is not in the caption or the
+            vocabulary, or there is nothing to explain.
+    """
+    if method not in METHODS:
+        raise ValueError(
+            f"Unknown method {method!r}; expected one of {', '.join(METHODS)}."
+        )
+    if not isinstance(image, np.ndarray):
+        image = load_image(image)
+    features = captioner.encode(image[None])  # (1, h, w, D)
+    if caption is None:
+        text = captioner.caption_features(features, beam_size)[0].text
+    else:
+        text = caption
+    tokens = _tokens(captioner, text)
+    steps = _steps(tokens, captioner, words)
+    stage = explain_decoder(
+        captioner, METHODS[method].operations, features, tokens, steps, contrast
+    )
+    inputs = preprocess(image[None], captioner.config.encoder)
+    pixels, feature_relevance = METHODS[method].explain(captioner, inputs, stage)
+    names = captioner.vocabulary.words
+    lost = np.full((len(steps), 2), np.nan)
+    if METHODS[method].is_balanced:
+        of_features = feature_relevance.sum((1, 2, 3), dtype="float64")
+        lost[:, 0] = stage.logits - stage.preceding_words.sum(1) - of_features
+        lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
+    return Explanation(
+        image=image,
+        caption=" ".join(names[token] for token in tokens),
+        method=method,
+        words=tuple(names[tokens[step]] for step in steps),
+        steps=tuple(int(step) for step in steps),
+        inputs=(SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
+        pixels=pixels,
+        features=feature_relevance,
+        preceding_words=stage.preceding_words,
+        attention=stage.attention,
+        beta=stage.beta,
+        logits=stage.logits,
+        log_probabilities=stage.log_probabilities,
+        lost=lost,
+    )
+
+
+def explain_decoder(
+    captioner: Captioner,
+    operations: Operations,
+    features,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    contrast: str | None = None,
+) -> DecoderStage:
+    """Differentiates the logits of several words of a caption at once.
+
+    The words lie along the batch axis: row r holds the whole sentence and predicts
+    from step r alone, which costs one small recurrence per word and no loop.
+
+    Args:
+        captioner: The model.
+        operations: How the decoder is differentiated.
+        features: (1, h, w, D).
+        tokens: The caption's ids (T,).
+        steps: The explained places (R,).
+        contrast: See `explain`.
+    """
+    _, height, width, channels = features.shape
+    seeds = np.zeros((len(steps), len(captioner.vocabulary)), "float32")
+    rows = np.arange(len(steps))
+    seeds[rows, tokens[steps]] = 1.0
+    if contrast is not None:
+        seeds[:, _known(captioner, contrast)] -= 1.0
+    inputs = np.concatenate([[START], tokens[:-1]]).astype("int32")
+    stage = _decoder_function(captioner, operations)
+    outputs = stage(features, ops.convert_to_tensor(inputs), np.int32(steps), seeds)
+    logits, gradient, by_word, attention, beta, log_probabilities = (
+        ops.convert_to_numpy(output) for output in outputs
+    )
+    grid = (len(steps), height, width)
+    return DecoderStage(
+        features=ops.convert_to_numpy(features)[0],
+        feature_gradient=gradient.reshape(*grid, channels),
+        preceding_words=by_word,
+        attention=attention.reshape(grid),
+        beta=beta,
+        logits=logits,
+        log_probabilities=log_probabilities[rows, tokens[steps]],
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
+    decoder = captioner.decoder
+
+    def stage(features, inputs, steps, seeds):
+        rows, length = ops.shape(seeds)[0], ops.shape(inputs)[0]
+        features = flatten_grid(features)
+        features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
+        embedded = decoder.embedding(inputs)  # (T, E)
+        embedded = ops.broadcast_to(
+            embedded[None, None], (rows, 1, length, embedded.shape[-1])
+        )
+
+        def explained_logits(features, embedded):
+            memory = decoder.project(operations, features)
+            output = decoder.decode(
+                operations, memory, embedded, positions=steps[:, None]
+            )
+            logits = output.logits[:, 0]  # (R, V)
+            return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
+
+        logits, output, gradients = vector_jacobian_product(
+            explained_logits, [features, embedded], ops.ones_like
+        )
+        by_word = ops.sum(embedded * gradients[1], axis=-1)[:, 0]  # (R, T)
+        log_probabilities = ops.log_softmax(output.logits[:, 0])
+        return (
+            logits,
+            gradients[0],
+            by_word,
+            output.attention[:, 0],
+            output.beta[:, 0],
+            log_probabilities,
+        )
+
+    return compiled(stage, captioner)
+
+
+@functools.lru_cache(maxsize=16)
+def _propagator(captioner: Captioner, preset: str) -> Callable:
+    return relevance_propagator(captioner.encoder, preset)
+
+
+def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
+    propagate = _propagator(captioner, preset)
+    return ops.convert_to_numpy(propagate(inputs, relevance[None]))[0]
+
+
+def _lrp(captioner, inputs, stage: DecoderStage):
+    features = stage.features * stage.feature_gradient
+    return _propagate(captioner, "alpha1_beta0", inputs, features), features
+
+
+def _attention(captioner, inputs, stage: DecoderStage):
+    channels = stage.features.shape[-1]
+    features = np.repeat(stage.attention[..., None] / channels, channels, axis=-1)
+    return _upsample(stage.attention, inputs.shape[1:3]), features
+
+
+def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Spreads maps (R, h, w) over pixels (R, H, W, 3), bilinearly."""
+    large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
+    large = ops.convert_to_numpy(large)
+    scale = maps.sum((1, 2)) / np.maximum(large.sum((1, 2, 3)), 1e-12)
+    return np.repeat(large * scale[:, None, None, None] / 3.0, 3, axis=-1)
+
+
+METHODS = {
+    "lrp": Method(
+        "Layer-wise relevance propagation through decoder and encoder: shares the "
+        "word's logit out to the preceding words and the pixels, with sign.",
+        RELEVANCE,
+        _lrp,
+        is_balanced=True,
+    ),
+    "attention": Method(
+        "Where the decoder attended to when it wrote the word.", GRADIENT, _attention
+    ),
+}
+
+
+def _tokens(captioner: Captioner, text: str) -> np.ndarray:
+    vocabulary = captioner.vocabulary
+    unknown = vocabulary.unknown_words(text)
+    if unknown:
+        raise ValueError(
+            f"The captioner does not know {', '.join(map(repr, unknown))}; its "
+            f"vocabulary has {len(vocabulary) - len(SPECIAL_TOKENS)} words. Use others."
+        )
+    tokens = vocabulary.encode(text, captioner.config.max_caption_words)[:-1]
+    if len(tokens) == 0:
+        raise ValueError("There is no word to explain: the caption is empty.")
+    return tokens
+
+
+def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:
+    if words is None:
+        return np.arange(len(tokens))
+    names = [captioner.vocabulary.words[token] for token in tokens]
+    wanted = [part for word in words for part in split_words(word)]
+    missing = [word for word in wanted if word not in names]
+    if missing or not wanted:
+        raise ValueError(
+            f"{', '.join(map(repr, missing)) or 'No word'} is not in the caption "
+            f"{' '.join(names)!r}."
+        )
+    return np.asarray([step for step, name in enumerate(names) if name in wanted])
+
+
+def _known(captioner: Captioner, word: str) -> int:
+    if word.lower() not in captioner.vocabulary:
+        raise ValueError(f"--contrast: the captioner does not know {word!r}.")
+    return captioner.vocabulary.id_of(word.lower())

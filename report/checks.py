@@ -1,0 +1,36 @@
+"""What the report asks of an explanation."""
+
+import numpy as np
+
+
+def check_explanation(explanation) -> None:
+    """Raises ValueError unless the arrays fit the words and the photo."""
+    num_words = len(explanation.words)
+    if num_words == 0:
+        raise ValueError(
+            "Expected a caption of at least one word, received an empty one. The "
+            "model predicted the end at once; explain a given caption instead."
+        )
+    height, width = explanation.image.shape[:2]
+    expected = {
+        "image": (height, width, 3),
+        "pixels": (num_words, height, width, 3),
+        "features": (num_words, None, None, None),
+        "preceding_words": (num_words, len(explanation.inputs)),
+        "steps": (num_words,),
+        "attention": (num_words, None, None),
+        "beta": (num_words,),
+        "logits": (num_words,),
+        "log_probabilities": (num_words,),
+        "lost": (num_words, 2),
+    }
+    for name, shape in expected.items():
+        received = np.shape(getattr(explanation, name))
+        fits = len(received) == len(shape) and all(
+            size in (None, other) for size, other in zip(shape, received, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"Expected {name} of shape {shape} for {num_words} words and a photo "
+                f"of {height}x{width} (None: any size), received {received}."
+            )

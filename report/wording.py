@@ -1,0 +1,37 @@
+"""Words and numbers as figures and pages write them."""
+
+import math
+
+START = "<start>"
+MINUS = "\N{MINUS SIGN}"
+UNKNOWN = "\N{EN DASH}"
+VISUAL_SHARE = f"1{MINUS}β"
+
+METHOD_LABELS = {
+    "lrp": "LRP",
+    "gradient": "Gradient",
+    "gradient_x_input": "Gradient \N{MULTIPLICATION SIGN} input",
+    "grad_cam": "Grad-CAM",
+    "guided_grad_cam": "Guided Grad-CAM",
+    "attention": "Attention",
+}
+
+
+def method_label(method: str) -> str:
+    """Returns a method's name as a reader knows it."""
+    return METHOD_LABELS.get(method, method.replace("_", " "))
+
+
+def percent(share: float) -> str:
+    """Writes a probability as whole percents."""
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Writes a number with a true minus sign; what is not known becomes a dash."""
+    if not math.isfinite(value):
+        return UNKNOWN
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", MINUS)

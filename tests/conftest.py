@@ -1,0 +1,73 @@
+"""Tiny models and where the reference numbers lie."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+from config import Config
+from dataset.vocabulary import Vocabulary
+from models.captioner import Captioner
+
+SHARED = Path(__file__).parents[2] / "shared"
+IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
+WORDS = "a dog cat runs sits on the green grass with ball".split()
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference numbers and real data; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs ../shared: reference numbers and real photographs")
+    return SHARED
+
+
+@pytest.fixture
+def precise():
+    """Computes in float64 where the backend does; returns the tolerance."""
+    if not IS_TENSORFLOW:
+        yield 1e-4
+        return
+    set_precision("float64")
+    yield 1e-5
+    set_precision("float32")
+
+
+def set_precision(dtype: str) -> None:
+    """Makes new layers and tensors of this type."""
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+
+
+def tiny_encoder(size: int = 224, channels: int = 7) -> keras.Model:
+    """A convolutional net from (size, size, 3) to nonnegative (4, 5, channels)."""
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(4, 9, strides=(14, 12), activation="relu")(inputs)
+    x = keras.layers.MaxPooling2D((4, 3), name="pool")(x)
+    outputs = keras.layers.Conv2D(
+        channels, 3, padding="same", activation="relu", name="last"
+    )(x)
+    return keras.Model(inputs, outputs, name="encoder")
+
+
+def tiny_captioner(seed: int = 0, **changes) -> Captioner:
+    """A captioner with random weights, large enough that words differ."""
+    keras.utils.set_random_seed(seed)
+    config = Config(
+        **{"embedding_size": 5, "hidden_size": 6, "max_caption_words": 8} | changes
+    )
+    captioner = Captioner(config, Vocabulary(WORDS), tiny_encoder())
+    randomize(captioner.decoder, seed)
+    return captioner
+
+
+def randomize(model: keras.Model, seed: int, scale: float = 0.6) -> None:
+    """Gives every weight a normal value."""
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "int" not in weight.dtype:
+            weight.assign(generator.normal(scale=scale, size=weight.shape))

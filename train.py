@@ -1,0 +1,148 @@
+"""Trains a captioner on cached features, or its encoder and decoder together.
+
+    python train.py --config flickr8k --data-dir DIR --run runs/frozen
+    python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
+        --set trainable_from=block5_conv1 learning_rate=1e-4
+"""
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import keras
+
+from config import PRESETS, Config
+from dataset.vocabulary import Vocabulary
+from models.captioner import Captioner, load_captioner
+from models.encoder import build_encoder
+from training.callbacks import (
+    build_callbacks,
+    caption_cached,
+    finished_epochs,
+    score_validation,
+)
+from training.data import prepare_data, read_split
+
+DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", choices=PRESETS, default="flickr30k")
+    parser.add_argument("--from", dest="start", help="captioner to go on from")
+    parser.add_argument("--run", type=Path, required=True, help="folder to write")
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--encoder-weights", default="imagenet", metavar="FILE")
+    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
+    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE")
+    parser.add_argument("--limit", type=int, help="use only the first images")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--overwrite", action="store_true")
+    return parser.parse_args(argv)
+
+
+def prepare_run(arguments: argparse.Namespace) -> Captioner:
+    """Returns the captioner to train, new or from the run that is resumed.
+
+    Raises:
+        ValueError: The run exists and may not be written, or is to be resumed and
+            does not exist.
+    """
+    run = arguments.run
+    exists = (run / "config.json").is_file()
+    if arguments.resume:
+        if not exists:
+            raise ValueError(f"--resume: there is no run in {run}.")
+        if arguments.set:
+            raise ValueError("--resume goes on with the settings of the run; no --set.")
+        return load_captioner(run)
+    if exists and not arguments.overwrite:
+        raise ValueError(
+            f"{run} holds a run already. Go on with it (--resume), replace it "
+            "(--overwrite) or name another folder (--run)."
+        )
+    captioner = start_captioner(arguments)
+    shutil.rmtree(run / "backup", ignore_errors=True)
+    shutil.rmtree(run / "logs", ignore_errors=True)
+    (run / "history.csv").unlink(missing_ok=True)
+    captioner.save_run(run)
+    return captioner
+
+
+def start_captioner(arguments: argparse.Namespace) -> Captioner:
+    """Builds a new captioner, or takes the weights of the one given by --from."""
+    if arguments.start is None:
+        config = PRESETS[arguments.config].with_settings(arguments.set)
+        images = read_split(config, arguments.data_dir, "train", arguments.limit)
+        captions = (caption for image in images for caption in image.captions)
+        vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
+        weights = arguments.encoder_weights
+        encoder = build_encoder(config, None if weights == "none" else weights)
+        return Captioner(config, vocabulary, encoder)
+    start = load_captioner(arguments.start)
+    config = start.config.with_settings(arguments.set)
+    captioner = Captioner(config, start.vocabulary, build_encoder(config))
+    captioner.encoder.set_weights(start.encoder.get_weights())
+    captioner.decoder.set_weights(start.decoder.get_weights())
+    return captioner
+
+
+def learning_rate(config: Config, num_steps: int):
+    """Returns the rate, or its schedule over the steps of the whole training."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        max(1, num_steps - config.warmup_steps),
+        warmup_target=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+    )
+
+
+def main_attention(arguments: argparse.Namespace) -> Path:
+    """Trains, keeps the best weights of the validation and returns the run folder."""
+    run = arguments.run
+    captioner = prepare_run(arguments)
+    config = captioner.config
+    keras.utils.set_random_seed(config.seed)
+    splits = [
+        read_split(config, arguments.data_dir, split, arguments.limit)
+        for split in ("train", "dev")
+    ]
+    data = prepare_data(captioner, *splits, arguments.cache_dir)
+    rate = learning_rate(config, config.epochs * len(data.batches))
+    captioner.compile_for_training(rate)
+    first = finished_epochs(run)
+    data.batches.start_epoch(first)
+    captioner.fit(
+        data.batches,
+        epochs=config.epochs,
+        initial_epoch=first,
+        callbacks=build_callbacks(captioner, data, run),
+    )
+    best = load_captioner(run)
+    captions = caption_cached(best, data.validation_features)
+    scores = score_validation(data, captions, DEFAULT_METRICS)
+    (run / "scores.json").write_text(json.dumps({"dev": scores}, indent=2) + "\n")
+    for name, value in scores.items():
+        print(f"{name:10} {value:.4f}" if name != "tokenizer" else f"{name} {value}")
+    return run
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        print(main_attention(parse(argv)))
+    except (ValueError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The callbacks of a training run."""
+
+import contextlib
+import csv
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from evaluation.captions import score_captions
+from models.captioner import Captioner
+from training.data import TrainingData
+
+logger = logging.getLogger(__name__)
+MONITOR = "val_cider"
+NUM_SAMPLES = 3
+VALIDATION_BATCH = 50
+
+
+class Validation(keras.callbacks.Callback):
+    """Scores the captions of the validation images and keeps the best weights.
+
+    Where config asks for averaged weights, these are scored and saved.
+
+    Args:
+        data: Holds the validation images and their features.
+        folder: The run directory the best captioner is saved to.
+        best: The best score of the epochs before, when a run is resumed.
+    """
+
+    def __init__(self, data: TrainingData, folder: Path, best: float = -1.0):
+        super().__init__()
+        self.data, self.folder, self.best = data, folder, best
+
+    def on_epoch_end(self, epoch, logs=None):
+        with averaged_weights(self.model):
+            captions = caption_cached(self.model, self.data.validation_features)
+            scores = score_validation(self.data, captions, ("cider",))
+            logs[MONITOR] = scores["cider"]
+            if logs[MONITOR] > self.best:
+                self.best = logs[MONITOR]
+                self.model.save_run(self.folder)
+        print(f"\n{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
+        images = self.data.validation_images[:NUM_SAMPLES]
+        for image, caption in zip(images, captions, strict=False):
+            print(f"  {image.path.name}: {caption}")
+
+
+def caption_cached(captioner: Captioner, cached) -> list[str]:
+    """Describes images given by the outputs of the encoder's frozen part."""
+    texts = []
+    for start in range(0, len(cached), VALIDATION_BATCH):
+        features = captioner.finish_features(cached[start : start + VALIDATION_BATCH])
+        texts += [caption.text for caption in captioner.caption_features(features)]
+    return texts
+
+
+def score_validation(data: TrainingData, captions: list[str], metrics) -> dict:
+    """Scores one caption of each validation image."""
+    images = data.validation_images
+    references = {image.image_id: image.captions for image in images}
+    keys = [image.image_id for image in images]
+    return score_captions(references, dict(zip(keys, captions, strict=True)), metrics)
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Gives a model the averaged weights of its optimizer for a while."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    variables = model.trainable_variables
+    current = [variable.numpy() for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, current, strict=True):
+            variable.assign(value)
+
+
+class Replay(keras.callbacks.Callback):
+    """Lets callbacks that count epochs see those of the run that is resumed.
+
+    Args:
+        callbacks: What counts epochs.
+        history: The logs of the epochs before.
+    """
+
+    def __init__(self, callbacks: list, history: list[dict[str, float]]):
+        super().__init__()
+        self.callbacks, self.history = callbacks, history
+
+    def on_train_begin(self, logs=None):
+        for epoch, row in enumerate(self.history):
+            for callback in self.callbacks:
+                callback.on_epoch_end(epoch, dict(row))
+
+
+def finished_epochs(run: Path) -> int:
+    """Returns how many epochs the backup of a run has seen; 0 without one."""
+    path = run / "backup" / "training_metadata.json"
+    return json.loads(path.read_text())["epoch"] if path.is_file() else 0
+
+
+def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
+    """Reads the first rows of a run's history and cuts the file to them."""
+    path = run / "history.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        rows, names = list(reader)[:num_epochs], reader.fieldnames
+    beside = path.with_suffix(".tmp")
+    with beside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    beside.replace(path)
+    return [{key: float(value) for key, value in row.items()} for row in rows]
+
+
+def build_callbacks(captioner: Captioner, data: TrainingData, run: Path) -> list:
+    """Returns the callbacks of a run, in the order they need.
+
+    The backup comes last: its weights and the history agree whenever the run is
+    killed.
+    """
+    config = captioner.config
+    history = read_history(run, finished_epochs(run))
+    best = max((row[MONITOR] for row in history), default=-1.0)
+    counting = [
+        keras.callbacks.EarlyStopping(
+            MONITOR, mode="max", patience=config.early_stopping_patience
+        )
+    ]
+    if config.schedule == "constant":
+        counting.append(
+            keras.callbacks.ReduceLROnPlateau(
+                MONITOR, mode="max", factor=0.5, patience=config.plateau_patience
+            )
+        )
+    return [
+        Validation(data, run, best),
+        *counting,
+        Replay(counting, history),
+        keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),
+        keras.callbacks.TensorBoard(run / "logs", write_graph=False),
+        keras.callbacks.BackupAndRestore(run / "backup", double_checkpoint=True),
+    ]
