@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,9 @@ class Config:
 
     def __post_init__(self):
         """Checks every field."""
+        for name, kind in _field_types().items():
+            value = getattr(self, name)
+            _check(name, value, _is_a(value, kind), kind.__name__)
         _one_of("dataset", self.dataset, DATASETS)
         _one_of("encoder", self.encoder, ENCODERS)
         _one_of("decoder", self.decoder, DECODERS)
@@ -67,12 +71,14 @@ class Config:
         for name in positive.split():
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "feature_scale"):
-            _check(name, getattr(self, name), getattr(self, name) > 0, "above 0")
+            value = getattr(self, name)
+            _check(name, value, 0 < value < math.inf, "above 0")
         for name in ("dropout", "label_smoothing", "weight_average"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < 1, "in [0, 1)")
         for name in ("clip_value", "warmup_steps", "length_penalty", "seed"):
-            _check(name, getattr(self, name), getattr(self, name) >= 0, "0 or more")
+            value = getattr(self, name)
+            _check(name, value, 0 <= value < math.inf, "0 or more")
         if self.flip_images and self.trainable_from == "":
             raise ValueError(
                 "flip_images needs a trainable encoder (trainable_from), because the "
@@ -116,18 +122,20 @@ class Config:
             raise ValueError(f"{path} is not JSON: {error}") from error
         if not isinstance(fields, dict):
             raise ValueError(f"{path} must hold a JSON object of settings.")
-        _refuse_unknown(fields)
-        for name, value in fields.items():
-            expected = _field_types()[name]
-            if not isinstance(value, (int, float) if expected is float else expected):
-                raise ValueError(
-                    f"{path}: {name} must be {expected.__name__}; received {value!r}."
-                )
-        return cls(**fields)
+        try:
+            _refuse_unknown(fields)
+            return cls(**fields)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
 
 def _field_types() -> dict[str, type]:
     return {field.name: field.type for field in dataclasses.fields(Config)}
+
+
+def _is_a(value, kind: type) -> bool:
+    kinds = (int, float) if kind is float else kind
+    return isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
 
 
 def _refuse_unknown(names) -> None:
@@ -147,7 +155,9 @@ def _parse(name: str, text: str):
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"{name} must be {kind.__name__}; received {text!r}.") from None
+        raise ValueError(
+            f"{name} must be {kind.__name__}; received {text!r}."
+        ) from None
 
 
 def _one_of(name: str, value, choices) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 import report
-from dataset.images import ImageError, list_images, load_image
+from dataset.images import list_images, load_image
 from models import METHODS, Captioner, Explanation, explain, load_captioner
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
@@ -84,29 +84,42 @@ def write(explanations: list[Explanation], folder: Path) -> list[Path]:
     for explanation in explanations:
         several = len(explanations) > 1
         paths += explanation.save(folder / explanation.method if several else folder)
-    return paths + report.write([explanations], folder)
+    return paths + report.write(explanations, folder)
+
+
+def explain_photos(
+    captioner: Captioner,
+    photos: list[tuple[Path, Path]],
+    arguments: argparse.Namespace,
+) -> tuple[list[Path], list[str]]:
+    """Explains every photo that can be; returns the paths written and the problems."""
+    paths, cards, problems = [], [], []
+    for photo, folder in tqdm(photos, unit="photo", disable=len(photos) == 1):
+        try:
+            image = load_image(photo)
+            explanations = explain_photo(captioner, image, arguments)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        caption = explanations[0].caption
+        tqdm.write(f"{photo}: {caption}", sys.stdout)
+        paths += write(explanations, folder)
+        cards.append(report.Card(caption, image, f"{folder.name}/report.html"))
+    if len(cards) > 1:
+        paths.append(report.write_index(arguments.output / "index.html", cards))
+    return paths, problems
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     arguments = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    paths: list[Path] = []
-    problems: list[str] = []
     try:
         photos = list(image_folders(arguments.images, arguments.output))
         captioner = load_captioner(arguments.model)
-        for photo, folder in tqdm(photos, unit="photo", disable=len(photos) == 1):
-            try:
-                image = load_image(photo)
-            except ImageError as error:
-                problems.append(str(error))
-                continue
-            explanations = explain_photo(captioner, image, arguments)
-            tqdm.write(f"{photo}: {explanations[0].caption}", sys.stdout)
-            paths += write(explanations, folder)
+        paths, problems = explain_photos(captioner, photos, arguments)
     except (ValueError, OSError) as error:
-        problems.append(str(error))
+        paths, problems = [], [str(error)]
     for path in paths:
         print(path)
     for problem in problems:

@@ -1,7 +1,7 @@
 """Trains a captioner on cached features, or its encoder and decoder together.
 
-    python train.py --config flickr8k --data-dir DIR --run runs/frozen
-    python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
+python train.py --config flickr8k --data-dir DIR --run runs/frozen
+python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
         --set trainable_from=block5_conv1 learning_rate=1e-4
 """
 

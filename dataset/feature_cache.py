@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from dataset.files import write_whole
+
 logger = logging.getLogger(__name__)
 SAVE_EVERY = 16  # batches between two notes of how far the cache has come
 
@@ -61,14 +63,8 @@ def cache_features(
         array[start:stop] = encode(paths[start:stop])
         if count % SAVE_EVERY == 0 or stop == len(paths):
             array.flush()
-            _write_progress(progress_path, stop)
+            write_whole(progress_path, json.dumps({"done": stop}).encode())
     return np.load(array_path, mmap_mode="r")
-
-
-def _write_progress(path: Path, done: int) -> None:
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps({"done": done}))
-    beside.replace(path)
 
 
 def _check_disk(folder: Path, needed: int) -> None:

@@ -1,8 +1,8 @@
 """Reader of Flickr8k and Flickr30k as their authors publish them.
 
-    DATA_DIR/images/*.jpg
-    DATA_DIR/text/<name>.token.txt            image.jpg#0<TAB>caption
-    DATA_DIR/text/<name>.<split>Images.txt    one image file name a line
+DATA_DIR/images/*.jpg
+DATA_DIR/text/<name>.token.txt            image.jpg#0<TAB>caption
+DATA_DIR/text/<name>.<split>Images.txt    one image file name a line
 """
 
 import collections

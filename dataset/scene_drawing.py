@@ -1,4 +1,4 @@
-"""The pixels of rendered scenes: backgrounds, objects, masks."""
+"""The pixels of rendered scenes: painted backgrounds, drawn objects, masks."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -145,7 +145,7 @@ def draw_scene(
 
 
 def silhouette(placement: Placement) -> np.ndarray:
-    """Returns the bool pixels (224, 224) an object covers when nothing stands before it."""
+    """Returns the bool pixels (224, 224) an object covers if nothing hides it."""
     covered = np.zeros((IMAGE_SIZE, IMAGE_SIZE), bool)
     bottom, right = placement.top + placement.side, placement.left + placement.side
     covered[placement.top : bottom, placement.left : right] = _object_silhouette(
@@ -199,9 +199,7 @@ def _polygon(draw, points, fill, outline, large):
 
 
 def _rounded(draw, points, fill, outline, large):
-    draw.rounded_rectangle(
-        points, 0.12 * large, fill, outline, round(OUTLINE * large)
-    )
+    draw.rounded_rectangle(points, 0.12 * large, fill, outline, round(OUTLINE * large))
 
 
 def _pie(draw, points, fill, outline, large, angles):

@@ -10,7 +10,7 @@ import numpy as np
 
 PADDING, START, END = 0, 1, 2
 SPECIAL_TOKENS = ("<padding>", "<start>", "<end>")
-_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
 
 
 def split_words(caption: str) -> list[str]:
@@ -34,6 +34,9 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]):
         self.words = SPECIAL_TOKENS + tuple(words)
         self._ids = {word: id_ for id_, word in enumerate(self.words)}
+        others = [word for word in words if split_words(word) != [word]]
+        if others:
+            raise ValueError(f"These are no single lower-case words: {others[:5]}.")
         if len(self._ids) != len(self.words):
             twice = [w for w, n in collections.Counter(self.words).items() if n > 1]
             raise ValueError(f"Words appear twice in the vocabulary: {twice[:5]}.")
@@ -108,4 +111,7 @@ class Vocabulary:
             raise ValueError(f"{path} is not JSON: {error}") from error
         if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
             raise ValueError(f"{path} must hold a JSON list of words.")
-        return cls(words)
+        try:
+            return cls(words)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error

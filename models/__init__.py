@@ -1,9 +1,9 @@
 """Captioners and their explanations.
 
-    from models import explain, load_captioner
+from models import explain, load_captioner
 
-    captioner = load_captioner("flickr8k-adaptive-attention")
-    explanation = explain(captioner, "photo.jpg", method="lrp")
+captioner = load_captioner("flickr8k-adaptive-attention")
+explanation = explain(captioner, "photo.jpg", method="lrp")
 """
 
 from models.captioner import Caption, Captioner, CaptionerError, load_captioner

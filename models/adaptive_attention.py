@@ -93,11 +93,12 @@ class AdaptiveAttentionDecoder(keras.Model):
                 all, Q = N T.
             training: Whether units are dropped.
         """
-        batch, captions, steps, _ = embedded.shape
+        rows, captions, steps, _ = ops.shape(embedded)
         if state is None:
-            state = zero_state(self.lstm, ops.shape(embedded)[0], captions)
+            state = zero_state(self.lstm, rows, captions)
+        size = memory.image.shape[-1]
         image = ops.broadcast_to(
-            memory.image[:, None, None], (*ops.shape(embedded)[:3], memory.image.shape[-1])
+            memory.image[:, None, None], (rows, captions, steps, size)
         )
         x = ops.concatenate([embedded, image], axis=-1)  # (B, N, T, 2E)
         x = self.dropout(x, training=training)

@@ -65,7 +65,9 @@ def beam_search(
         steps[finished, end] = 0.0
         sums = totals[..., None] + steps  # (B, K, V)
         new_lengths = lengths + ~finished
-        ranks = (sums / new_lengths[..., None] ** length_penalty).reshape(batch_size, -1)
+        ranks = (sums / new_lengths[..., None] ** length_penalty).reshape(
+            batch_size, -1
+        )
         best = _largest(ranks, beam_size)
         parents, words = np.divmod(best, steps.shape[-1])
         totals = sums[rows, parents, words]

@@ -110,7 +110,7 @@ class Captioner(keras.Model):
         return ops.convert_to_numpy(self._encode_frozen(ops.convert_to_tensor(inputs)))
 
     def finish_features(self, frozen: np.ndarray):
-        """Turns outputs of the frozen part (B, h', w', C) into features (B, h, w, D)."""
+        """Turns outputs of the frozen part into features (B, h, w, D)."""
         return self._finish(ops.convert_to_tensor(frozen))
 
     def caption(
@@ -156,7 +156,7 @@ class Captioner(keras.Model):
             None,
             batch,
             beam_size,
-            self.config.max_caption_words + 1,
+            self.config.max_caption_words,
             START,
             END,
             self.config.length_penalty,

@@ -1,6 +1,7 @@
 """Why the captioner wrote each word: the public face of all explanation methods."""
 
 import functools
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from dataset.files import write_whole
 from dataset.images import load_image
 from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
 from models.captioner import Captioner
@@ -68,15 +70,13 @@ class Explanation:
         The JSON holds what a reader looks at, the NPZ every array (features and
         pixels in half precision).
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / "explanation.json", folder / "explanation.npz"]
-        beside = [path.with_name(f"tmp-{path.name}") for path in paths]
-        beside[0].write_text(json.dumps(self._summary(), indent=2) + "\n", "utf-8")
-        np.savez_compressed(beside[1], **self._arrays())
-        for temporary, path in zip(beside, paths, strict=True):
-            temporary.replace(path)
-        return paths
+        summary = json.dumps(self._summary(), indent=2) + "\n"
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **self._arrays())
+        return [
+            write_whole(Path(folder) / "explanation.json", summary.encode()),
+            write_whole(Path(folder) / "explanation.npz", arrays.getvalue()),
+        ]
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {
@@ -356,10 +356,12 @@ def _tokens(captioner: Captioner, text: str) -> np.ndarray:
             f"The captioner does not know {', '.join(map(repr, unknown))}; its "
             f"vocabulary has {len(vocabulary) - len(SPECIAL_TOKENS)} words. Use others."
         )
-    tokens = vocabulary.encode(text, captioner.config.max_caption_words)[:-1]
-    if len(tokens) == 0:
+    words, longest = split_words(text), captioner.config.max_caption_words
+    if not words:
         raise ValueError("There is no word to explain: the caption is empty.")
-    return tokens
+    if len(words) > longest:
+        raise ValueError(f"The caption has {len(words)} words; at most {longest} fit.")
+    return vocabulary.encode(text, longest)[:-1]
 
 
 def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:

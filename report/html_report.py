@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dataset.files import write_whole
 from report.checks import check_explanation
-from report.files import write_whole
 from report.overlays import (
     ATTENTION_COLOURS,
     PHOTO_STRENGTH,
@@ -95,7 +95,7 @@ def photo_record(explanations: Sequence) -> dict:
     for word in words:
         word |= {view: places[word[view]] for view in ("heatmap", "attention")}
     return {
-        "image": _data_uri("jpeg", photo_jpeg(first.image)),
+        "image": data_uri("jpeg", photo_jpeg(first.image)),
         "height": first.image.shape[0],
         "width": first.image.shape[1],
         "images": images,
@@ -127,8 +127,8 @@ def _word_record(explanation, relevance: np.ndarray, row: int) -> dict:
         "beta": _finite(explanation.beta[row]),
         "preceding": [_finite(value) for value in _preceding(explanation, row)],
         "balance": balance(explanation, row),
-        "heatmap": _data_uri("png", heatmap),
-        "attention": _data_uri("png", palette_png(attention, ATTENTION_COLOURS)),
+        "heatmap": data_uri("png", heatmap),
+        "attention": data_uri("png", palette_png(attention, ATTENTION_COLOURS)),
     }
 
 
@@ -172,7 +172,8 @@ def _finite(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _data_uri(kind: str, content: bytes) -> str:
+def data_uri(kind: str, content: bytes) -> str:
+    """Writes an image of this kind as an address that holds it."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 

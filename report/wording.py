@@ -2,7 +2,6 @@
 
 import math
 
-START = "<start>"
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "\N{EN DASH}"
 VISUAL_SHARE = f"1{MINUS}β"

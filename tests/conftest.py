@@ -15,7 +15,7 @@ from models.captioner import Captioner
 
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
-WORDS = "a dog cat runs sits on the green grass with ball".split()
+WORDS = ("a", "dog", "cat", "runs", "sits", "on", "the", "green", "grass", "ball")
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def set_precision(dtype: str) -> None:
 def tiny_encoder(size: int = 224, channels: int = 7) -> keras.Model:
     """A convolutional net from (size, size, 3) to nonnegative (4, 5, channels)."""
     inputs = keras.Input((size, size, 3))
-    x = keras.layers.Conv2D(4, 9, strides=(14, 12), activation="relu")(inputs)
+    x = keras.layers.Rescaling(1 / 128)(inputs)
+    x = keras.layers.Conv2D(4, 9, strides=14, activation="relu")(x)
     x = keras.layers.MaxPooling2D((4, 3), name="pool")(x)
     outputs = keras.layers.Conv2D(
         channels, 3, padding="same", activation="relu", name="last"

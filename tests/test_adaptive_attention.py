@@ -192,9 +192,7 @@ def test_words_together_equal_one_at_a_time():
     tokens = np.array([3, 5, 4, 8], "int32")
     together = explain_decoder(captioner, RELEVANCE, features, tokens, np.arange(4))
     for step in range(4):
-        one = explain_decoder(
-            captioner, RELEVANCE, features, tokens, np.array([step])
-        )
+        one = explain_decoder(captioner, RELEVANCE, features, tokens, np.array([step]))
         np.testing.assert_allclose(
             one.feature_gradient[0], together.feature_gradient[step], atol=1e-5
         )

@@ -14,9 +14,10 @@ import report
 from report import overlays
 from report.figures import heatmap_figure, word_relevance_figure
 from report.html_report import COLUMNS, balance, write_report
-from report.wording import START, VISUAL_SHARE, number, percent
+from report.wording import VISUAL_SHARE, number, percent
 
 MALICIOUS = '</script><script>alert("$x^2$")</script>'
+START = "<start>"
 HEIGHT, WIDTH = 20, 24
 
 
@@ -396,25 +397,51 @@ def test_report_of_nothing_raises(tmp_path):
 
 
 def test_write_one_photo(tmp_path):
-    paths = report.write([[fake_explanation()]], tmp_path / "out")
+    paths = report.write([fake_explanation()], tmp_path / "out")
     names = ["heatmaps.png", "preceding_words.png", "report.html"]
     assert [path.relative_to(tmp_path / "out").as_posix() for path in paths] == names
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert np.asarray(Image.open(paths[0])).std() > 10
 
 
-def test_write_several_photos(tmp_path):
-    photos = [[fake_explanation(("a",)), fake_explanation(("a",), "grad_cam")]]
-    photos.append([fake_explanation(("dog",))])
-    paths = report.write(photos, tmp_path)
+def test_write_several_methods(tmp_path):
+    both = [fake_explanation(("a",)), fake_explanation(("a",), "grad_cam")]
+    paths = report.write(both, tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in paths[::2]] == [
-        "photo_0/lrp/heatmaps.png",
-        "photo_0/grad_cam/heatmaps.png",
-        "photo_1/heatmaps.png",
+        "lrp/heatmaps.png",
+        "grad_cam/heatmaps.png",
         "report.html",
     ]
     with pytest.raises(ValueError, match="one explanation per method"):
-        report.write([[fake_explanation(), fake_explanation()]], tmp_path)
+        report.write([fake_explanation(), fake_explanation()], tmp_path)
+
+
+def test_index_leads_to_every_report(tmp_path):
+    photo = fake_explanation().image
+    cards = [
+        report.Card("a dog", photo, "1/report.html"),
+        report.Card(MALICIOUS, photo, 'a"b/report.html'),
+    ]
+    text = report.write_index(tmp_path / "index.html", cards).read_text()
+    links = [value for tag, name, value in Page(text).attributes if name == "href"]
+    assert links == ["1/report.html", 'a"b/report.html']
+    assert MALICIOUS not in text and "a dog" in text
+
+
+def test_chosen_words_lie_at_their_place(tmp_path):
+    whole = fake_explanation(("a", "brown", "dog", "runs"))
+    arrays = "pixels features preceding_words attention beta logits log_probabilities"
+    chosen = {name: getattr(whole, name)[[2]] for name in [*arrays.split(), "lost"]}
+    some = SimpleNamespace(
+        **(vars(whole) | chosen | {"words": ("dog",), "steps": (2,)})
+    )
+    (method,) = read_page(tmp_path, [[some]])["photos"][0]["methods"]
+    assert method["sentence"] == [START, "a", "brown", "dog", "runs"]
+    assert method["words"][0]["step"] == 2
+    assert len(method["words"][0]["preceding"]) == 3
+    axes = word_relevance_figure(some).axes[0]
+    columns = [label.get_text() for label in axes.get_xticklabels()]
+    assert columns == [START, "a", "brown", "dog"]
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):

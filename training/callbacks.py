@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import keras
 
+from dataset.files import write_whole
 from evaluation.captions import score_captions
 from models.captioner import Captioner
 from training.data import TrainingData
@@ -113,12 +115,11 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
         rows, names = list(reader)[:num_epochs], reader.fieldnames
-    beside = path.with_suffix(".tmp")
-    with beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-    beside.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
     return [{key: float(value) for key, value in row.items()} for row in rows]
 
 

@@ -1,0 +1,35 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test test-jax lint bench
+
+help:  ## Lists the commands.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
+
+.venv/installed: requirements.txt requirements-common.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/installed-jax: requirements-jax.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-jax.txt
+	touch $@
+
+demo: .venv/installed  ## Captions and explains the example images.
+	$(BIN)/python -m example_images --output explanations/photographs
+	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations
+
+test: .venv/installed  ## Runs the tests on TensorFlow.
+	$(BIN)/python -m pytest
+
+test-jax: .venv/installed-jax  ## Runs the tests on JAX.
+	KERAS_BACKEND=jax $(BIN)/python -m pytest
+
+lint: .venv/installed  ## Checks style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/installed  ## Measures what the README reports; see benchmarks/.
+	$(BIN)/python -m benchmarks.explanation
+	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.training_step

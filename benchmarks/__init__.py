@@ -1,0 +1,1 @@
+"""What the README reports, measured; every figure has its command."""

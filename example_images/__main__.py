@@ -1,0 +1,30 @@
+"""Collects the example photographs that come inside scikit-image.
+
+python -m example_images --output explanations/photographs
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from PIL import Image
+from skimage import data
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True)
+    folder = parser.parse_args(argv).output
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PHOTOGRAPHS:
+        pixels = getattr(data, name)()
+        Image.fromarray(pixels).save(folder / f"{name}.jpg", quality=92)
+    print(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
