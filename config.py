@@ -79,6 +79,11 @@ class Config:
         for name in ("clip_value", "warmup_steps", "length_penalty", "seed"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < math.inf, "0 or more")
+        if self.flip_images and self.dataset == "scenes":
+            raise ValueError(
+                "flip_images cannot be used on scenes: their captions say left and "
+                "right."
+            )
         if self.flip_images and self.trainable_from == "":
             raise ValueError(
                 "flip_images needs a trainable encoder (trainable_from), because the "

@@ -16,9 +16,15 @@ import keras
 
 from config import PRESETS, Config
 from dataset.vocabulary import Vocabulary
-from models.captioner import Captioner, load_captioner
+from models.captioner import (
+    Captioner,
+    load_captioner,
+    load_weights,
+    shipped_captioners,
+)
 from models.encoder import build_encoder
 from training.callbacks import (
+    BACKUP,
     build_callbacks,
     caption_cached,
     finished_epochs,
@@ -27,6 +33,7 @@ from training.callbacks import (
 from training.data import prepare_data, read_split
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
+SCORES = "scores.json"  # written last: the run is finished
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -36,16 +43,29 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--from", dest="start", help="captioner to go on from")
     parser.add_argument("--run", type=Path, required=True, help="folder to write")
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--encoder-weights", default="imagenet", metavar="FILE")
+    parser.add_argument(
+        "--encoder-weights",
+        default="imagenet",
+        metavar="FILE",
+        help="imagenet (downloaded), none, a file, or a shipped captioner's name",
+    )
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE")
-    parser.add_argument("--limit", type=int, help="use only the first images")
-    parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--limit", type=positive, help="use only the first images")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help="go on with a run")
+    existing.add_argument("--overwrite", action="store_true", help="replace a run")
     return parser.parse_args(argv)
 
 
-def prepare_run(arguments: argparse.Namespace) -> Captioner:
+def positive(text: str) -> int:
+    """Reads a whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, ...; received {text!r}")
+    return int(text)
+
+
+def choose_captioner(arguments: argparse.Namespace) -> Captioner:
     """Returns the captioner to train, new or from the run that is resumed.
 
     Raises:
@@ -54,41 +74,62 @@ def prepare_run(arguments: argparse.Namespace) -> Captioner:
     """
     run = arguments.run
     exists = (run / "config.json").is_file()
-    if arguments.resume:
-        if not exists:
-            raise ValueError(f"--resume: there is no run in {run}.")
-        if arguments.set:
-            raise ValueError("--resume goes on with the settings of the run; no --set.")
-        return load_captioner(run)
-    if exists and not arguments.overwrite:
+    if not arguments.resume:
+        if exists and not arguments.overwrite:
+            raise ValueError(
+                f"{run} holds a run already. Go on with it (--resume), replace it "
+                "(--overwrite) or name another folder (--run)."
+            )
+        return start_captioner(arguments)
+    if not exists:
+        raise ValueError(f"--resume: there is no run in {run}.")
+    if (run / SCORES).is_file():
         raise ValueError(
-            f"{run} holds a run already. Go on with it (--resume), replace it "
-            "(--overwrite) or name another folder (--run)."
+            f"--resume: the run in {run} is finished. Train a new one from it with "
+            f"--from {run} and another --run."
         )
-    captioner = start_captioner(arguments)
-    shutil.rmtree(run / "backup", ignore_errors=True)
+    if arguments.set or arguments.start:
+        raise ValueError(
+            "--resume goes on with the settings of the run; no --set and no --from."
+        )
+    return load_captioner(run)
+
+
+def start_run(captioner: Captioner, run: Path) -> None:
+    """Writes the untrained captioner and removes what an earlier run left."""
     shutil.rmtree(run / "logs", ignore_errors=True)
-    (run / "history.csv").unlink(missing_ok=True)
+    for name in (BACKUP, "history.csv", SCORES):
+        (run / name).unlink(missing_ok=True)
     captioner.save_run(run)
-    return captioner
 
 
 def start_captioner(arguments: argparse.Namespace) -> Captioner:
     """Builds a new captioner, or takes the weights of the one given by --from."""
     if arguments.start is None:
         config = PRESETS[arguments.config].with_settings(arguments.set)
+        keras.utils.set_random_seed(config.seed)
         images = read_split(config, arguments.data_dir, "train", arguments.limit)
         captions = (caption for image in images for caption in image.captions)
         vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
-        weights = arguments.encoder_weights
-        encoder = build_encoder(config, None if weights == "none" else weights)
+        encoder = start_encoder(config, arguments.encoder_weights)
         return Captioner(config, vocabulary, encoder)
     start = load_captioner(arguments.start)
     config = start.config.with_settings(arguments.set)
+    keras.utils.set_random_seed(config.seed)
     captioner = Captioner(config, start.vocabulary, build_encoder(config))
     captioner.encoder.set_weights(start.encoder.get_weights())
     captioner.decoder.set_weights(start.decoder.get_weights())
     return captioner
+
+
+def start_encoder(config: Config, weights: str) -> keras.Model:
+    """Builds the encoder with the weights that --encoder-weights names."""
+    shipped = shipped_captioners().get(weights)
+    if shipped is None:
+        return build_encoder(config, None if weights == "none" else weights)
+    encoder = build_encoder(config)
+    load_weights(encoder, shipped / "encoder.weights.h5")
+    return encoder
 
 
 def learning_rate(config: Config, num_steps: int):
@@ -106,13 +147,14 @@ def learning_rate(config: Config, num_steps: int):
 def main_attention(arguments: argparse.Namespace) -> Path:
     """Trains, keeps the best weights of the validation and returns the run folder."""
     run = arguments.run
-    captioner = prepare_run(arguments)
+    captioner = choose_captioner(arguments)
     config = captioner.config
-    keras.utils.set_random_seed(config.seed)
     splits = [
         read_split(config, arguments.data_dir, split, arguments.limit)
         for split in ("train", "dev")
     ]
+    if not arguments.resume:
+        start_run(captioner, run)
     data = prepare_data(captioner, *splits, arguments.cache_dir)
     rate = learning_rate(config, config.epochs * len(data.batches))
     captioner.compile_for_training(rate)
@@ -127,7 +169,8 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     best = load_captioner(run)
     captions = caption_cached(best, data.validation_features)
     scores = score_validation(data, captions, DEFAULT_METRICS)
-    (run / "scores.json").write_text(json.dumps({"dev": scores}, indent=2) + "\n")
+    (run / SCORES).write_text(json.dumps({"dev": scores}, indent=2) + "\n")
+    (run / BACKUP).unlink()
     for name, value in scores.items():
         print(f"{name:10} {value:.4f}" if name != "tokenizer" else f"{name} {value}")
     return run

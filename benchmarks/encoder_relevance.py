@@ -13,12 +13,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from models.encoder_relevance import PRESETS, relevance_propagator
 from models.gradients import compiled, vector_jacobian_product

@@ -33,7 +33,7 @@ def read_flickr(data_dir: str | Path, split: str) -> list[CaptionedImage]:
     token_path = _single_file(data_dir / "text", "*.token.txt")
     list_path = _single_file(data_dir / "text", f"*.{split}Images.txt")
     captions = read_token_file(token_path)
-    names = [line.strip() for line in list_path.read_text("utf-8").splitlines()]
+    names = [line.strip() for line in _read_text(list_path).split("\n")]
     images, problems = [], []
     for name in filter(None, names):
         path = data_dir / "images" / name
@@ -59,8 +59,7 @@ def read_token_file(path: str | Path) -> dict[str, list[str]]:
         DatasetError: Lines are broken; all are listed with their numbers.
     """
     captions, problems = collections.defaultdict(list), []
-    text = Path(path).read_bytes().decode("utf-8", errors="replace")
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
@@ -74,6 +73,10 @@ def read_token_file(path: str | Path) -> dict[str, list[str]]:
             captions[name].append(caption.strip())
     _raise_all(path, problems, "expected image.jpg#0<TAB>caption")
     return dict(captions)
+
+
+def _read_text(path: str | Path) -> str:
+    return Path(path).read_bytes().decode("utf-8-sig", errors="replace")
 
 
 def _single_file(folder: Path, pattern: str) -> Path:

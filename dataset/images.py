@@ -1,13 +1,24 @@
 """Photographs from disk, refused with a reason when they cannot be used."""
 
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 IMAGE_SIZE = 224
 MAX_PIXELS = 100_000_000
+DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, TypeError, struct.error)
+UPRIGHT = {  # what undoes each value of the orientation tag
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -40,16 +51,17 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
             with Image.open(path) as image:
                 _check_size(path, image.size)
-                image = ImageOps.exif_transpose(image).convert("RGB")
+                image = _to_rgb(_turn_upright(image))
                 return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise ImageError(f"{path}: not an image that Pillow can read.") from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path}: {_too_large('far too many')}") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{path}: the image is damaged ({error}).") from error
+    except ImageError:
+        raise
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{path}: the image is damaged ({reason}).") from error
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -63,6 +75,19 @@ def list_images(folder: str | Path) -> list[Path]:
     if not paths:
         raise ImageError(f"{folder}: the folder holds no image ({IMAGE_SUFFIXES}).")
     return paths
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    image.load()  # some formats are turned by this already, and lose the tag
+    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut at 255
+        levels = np.clip(np.asarray(image) // 257, 0, 255)
+        image = Image.fromarray(levels.astype("uint8"))
+    return image.convert("RGB")
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:

@@ -65,7 +65,7 @@ def _check_choice(kinds: Sequence[str], background: str) -> None:
 
 
 def _choose_kinds(rng: np.random.Generator) -> list[str]:
-    """Draws two to four kinds, in three of ten cases one of them twice."""
+    """Draws two to four kinds; with three or more, sometimes one of them twice."""
     number = int(rng.choice((2, 3, 4), p=(0.35, 0.4, 0.25)))
     kinds = [str(kind) for kind in rng.choice(list(KINDS), number, replace=False)]
     if number > 2 and rng.random() < 0.3:

@@ -94,7 +94,8 @@ def write_scenes(
     """
     data_dir = Path(data_dir).absolute()
     _check_num_images(num_images)
-    parameters = {"version": VERSION, "seed": seed, "num_images": dict(num_images)}
+    num_images = {split: num_images[split] for split in SPLITS if split in num_images}
+    parameters = {"version": VERSION, "seed": seed, "num_images": num_images}
     if _is_written(data_dir, parameters):
         return data_dir
     data_dir.parent.mkdir(parents=True, exist_ok=True)

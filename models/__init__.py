@@ -7,7 +7,8 @@ explanation = explain(captioner, "photo.jpg", method="lrp")
 """
 
 from models.captioner import Caption, Captioner, CaptionerError, load_captioner
-from models.explainers import METHODS, Explanation, explain
+from models.explainers import METHODS, explain
+from models.explanation import Explanation
 
 __all__ = [
     "METHODS",

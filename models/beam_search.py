@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-IMPOSSIBLE = -1e9
+IMPOSSIBLE = -np.inf
+UNFINISHED = -1e9
 
 
 class Hypotheses(NamedTuple):
@@ -81,7 +82,7 @@ def beam_search(
             break
         state = _reorder(state, parents)
     scores = totals / lengths**length_penalty
-    order = np.argsort(-np.where(finished, scores, scores + IMPOSSIBLE), kind="stable")
+    order = np.argsort(-np.where(finished, scores, scores + UNFINISHED), kind="stable")
     return Hypotheses(
         tokens[rows, order, 1:], chosen[rows, order, 1:], scores[rows, order]
     )

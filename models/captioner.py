@@ -171,15 +171,15 @@ class Captioner(keras.Model):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(self.config.to_json())
-        self.vocabulary.save(folder / "vocabulary.json")
-        for name, model in (("encoder", self.encoder), ("decoder", self.decoder)):
-            path = folder / f"{name}.weights.h5"
-            beside = folder / f"{name}.tmp.weights.h5"
-            model.save_weights(beside)
+        config, vocabulary, *weights = (folder / f"tmp.{name}" for name in RUN_FILES)
+        config.write_text(self.config.to_json(), encoding="utf-8")
+        self.vocabulary.save(vocabulary)
+        for path, model in zip(weights, (self.encoder, self.decoder), strict=True):
+            model.save_weights(path)
             if half:
-                halve_weights(beside)
-            beside.replace(path)
+                halve_weights(path)
+        for name in RUN_FILES:
+            (folder / f"tmp.{name}").replace(folder / name)
 
     @cached_property
     def _encode(self):
@@ -307,9 +307,9 @@ def load_captioner(name: str | Path) -> Captioner:
     try:
         config = Config.from_json(folder / "config.json")
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        captioner = Captioner(config, vocabulary, build_encoder(config))
     except ValueError as error:
         raise CaptionerError(str(error)) from error
-    captioner = Captioner(config, vocabulary, build_encoder(config))
     load_weights(captioner.encoder, folder / "encoder.weights.h5")
     load_weights(captioner.decoder, folder / "decoder.weights.h5")
     return captioner

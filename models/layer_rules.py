@@ -293,7 +293,7 @@ class Derivative:
     def apply(self, call: Callable, inputs, relevance: Relevance) -> Relevance:
         """Returns the relevance or gradient of the inputs of `call`."""
         _, _, (derivative,) = vector_jacobian_product(
-            lambda x: (call(x), ()), [inputs], ops.ones_like(inputs)
+            lambda x: (call(x), ()), [inputs], ops.ones_like
         )
         if self.guided:
             relevance = Relevance(ops.relu(relevance.array()))

@@ -40,8 +40,12 @@ def precision():
     set_precision("float32")
 
 
-def assert_close(actual, expected, tolerance: float = 1e-7) -> None:
-    """Compares by the l2 norm: in float32 near-tied max-pool winners flip."""
+def assert_close(actual, expected, tolerance: float = 1e-6) -> None:
+    """Compares by the l2 norm.
+
+    In float64 to 1e-6: on JAX, Keras' batch-norm computes in float32 even then. In
+    float32 to 1e-3: near-tied max-pool winners flip.
+    """
     tolerance = tolerance if IS_DOUBLE else 1e-3
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape

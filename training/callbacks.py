@@ -3,12 +3,12 @@
 import contextlib
 import csv
 import io
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from dataset.files import write_whole
 from evaluation.captions import score_captions
@@ -17,6 +17,7 @@ from training.data import TrainingData
 
 logger = logging.getLogger(__name__)
 MONITOR = "val_cider"
+BACKUP = "backup.npz"
 NUM_SAMPLES = 3
 VALIDATION_BATCH = 50
 
@@ -101,10 +102,60 @@ class Replay(keras.callbacks.Callback):
                 callback.on_epoch_end(epoch, dict(row))
 
 
+class Backup(keras.callbacks.Callback):
+    """Keeps what a run needs to go on as if it had never been killed.
+
+    These are the weights, the state of the optimizer and that of the dropout, which
+    Keras' own backup leaves out. The file appears whole or not at all.
+
+    Args:
+        path: The file, written before the first epoch and after every one.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.build(self.model.trainable_variables)
+        if self.path.is_file():
+            self._restore()
+        else:
+            self._write(finished=0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        stopped = self.model.stop_training  # no epoch is left then
+        self._write(self.params["epochs"] if stopped else epoch + 1)
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        return {str(number): variable for number, variable in enumerate(variables)}
+
+    def _write(self, finished: int) -> None:
+        arrays = {name: v.numpy() for name, v in self._variables().items()}
+        beside = self.path.with_suffix(".tmp")
+        with beside.open("wb") as file:
+            np.savez(file, finished=finished, steps=self.params["steps"], **arrays)
+        beside.replace(self.path)
+
+    def _restore(self) -> None:
+        with np.load(self.path) as arrays:
+            if arrays["steps"] != self.params["steps"]:
+                raise ValueError(
+                    f"The run has {arrays['steps']} batches in an epoch; these images "
+                    f"make {self.params['steps']}. Give its --data-dir and --limit."
+                )
+            for name, variable in self._variables().items():
+                variable.assign(arrays[name])
+
+
 def finished_epochs(run: Path) -> int:
     """Returns how many epochs the backup of a run has seen; 0 without one."""
-    path = run / "backup" / "training_metadata.json"
-    return json.loads(path.read_text())["epoch"] if path.is_file() else 0
+    path = run / BACKUP
+    if not path.is_file():
+        return 0
+    with np.load(path) as arrays:
+        return int(arrays["finished"])
 
 
 def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
@@ -149,5 +200,5 @@ def build_callbacks(captioner: Captioner, data: TrainingData, run: Path) -> list
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),
         keras.callbacks.TensorBoard(run / "logs", write_graph=False),
-        keras.callbacks.BackupAndRestore(run / "backup", double_checkpoint=True),
+        Backup(run / BACKUP),
     ]

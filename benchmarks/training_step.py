@@ -1,0 +1,63 @@
+"""Times a training step on cached features: 32 captions of 20 words, V = 7000.
+
+python -m benchmarks.training_step
+"""
+
+import argparse
+import statistics
+import sys
+import time
+
+import keras
+import numpy as np
+
+from config import DECODERS, Config
+from dataset.batches import pack_captions
+from dataset.vocabulary import Vocabulary
+from models.captioner import Captioner
+
+GRID, CHANNELS, NUM_WORDS, CAPTION_WORDS = (14, 14), 512, 7000, 20
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the median time of a step for two ways to group 32 captions."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args(argv)
+    for images, captions in ((8, 4), (32, 1)):
+        seconds = time_steps(arguments, images, captions)
+        print(
+            f"{keras.backend.backend()}, {arguments.decoder}, {images} images x "
+            f"{captions} captions: median {statistics.median(seconds):.3f} s, "
+            f"fastest {min(seconds):.3f} s"
+        )
+    return 0
+
+
+def time_steps(arguments, num_images: int, num_captions: int) -> list[float]:
+    """Trains on one random batch again and again; returns the seconds of each step."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((*GRID, CHANNELS))
+    encoder = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+    vocabulary = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
+    captioner = Captioner(Config(decoder=arguments.decoder), vocabulary, encoder)
+    captioner.compile_for_training(5e-4)
+    generator = np.random.default_rng(0)
+    texts = generator.integers(3, NUM_WORDS, (num_images, num_captions, CAPTION_WORDS))
+    tokens, positions, targets, weights = pack_captions(
+        list(texts), CAPTION_WORDS, num_captions * CAPTION_WORDS, generator
+    )
+    features = generator.random((num_images, *GRID, CHANNELS)).astype("float16")
+    batch = {"features": features, "tokens": tokens, "positions": positions}
+    captioner.train_on_batch(batch, targets, weights)
+    seconds = []
+    for _ in range(arguments.rounds):
+        start = time.perf_counter()
+        captioner.train_on_batch(batch, targets, weights)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Renders the dataset `scenes`.
+
+python -m dataset.render_scenes --output data/scenes
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from dataset.flickr import DatasetError
+from dataset.scenes import write_scenes
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--train", type=int, default=800, help="number of images")
+    parser.add_argument("--dev", type=int, default=100)
+    parser.add_argument("--test", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args(argv)
+    counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
+    try:
+        write_scenes(arguments.output, counts, arguments.seed)
+    except DatasetError as error:
+        print(f"render_scenes: {error}", file=sys.stderr)
+        return 2
+    print(arguments.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""What an explanation holds, and how it is kept."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset.files import write_whole
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why each word of a caption was predicted.
+
+    T is the number of words of the caption, R that of the explained ones (all of them
+    unless some were chosen). Relevance is signed, in units of the explained logit.
+
+    Attributes:
+        image: The photo as the model saw it, uint8 RGB (H, W, 3).
+        caption: The explained sentence.
+        method: The name of the method.
+        words: The explained words (R,).
+        steps: Their places in the caption (R,), starting at 0.
+        inputs: What the decoder read at each step (T,): the start token and the words.
+        pixels: Relevance of the pixels (R, H, W, 3).
+        features: Relevance of the encoder's features (R, h, w, D).
+        preceding_words: Relevance of the decoder's inputs (R, T); 0 from the word on.
+        attention: Attention weights (R, h, w), in [0, 1], sum 1.
+        beta: The sentinel's share of what is attended to (R,), in [0, 1].
+        logits: What is explained (R,): the word's logit, or a difference of two.
+        log_probabilities: The logarithm of each word's probability (R,).
+        lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
+            logit - words - features, and in the encoder, features - pixels; NaN for
+            methods that do not distribute the logit.
+    """
+
+    image: np.ndarray
+    caption: str
+    method: str
+    words: tuple[str, ...]
+    steps: tuple[int, ...]
+    inputs: tuple[str, ...]
+    pixels: np.ndarray
+    features: np.ndarray
+    preceding_words: np.ndarray
+    attention: np.ndarray
+    beta: np.ndarray
+    logits: np.ndarray
+    log_probabilities: np.ndarray
+    lost: np.ndarray
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes `explanation.json` and `explanation.npz`; returns their paths.
+
+        The JSON holds what a reader looks at, the NPZ every array (features and
+        pixels in half precision).
+        """
+        summary = json.dumps(self._summary(), indent=2) + "\n"
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **self._arrays())
+        return [
+            write_whole(Path(folder) / "explanation.json", summary.encode()),
+            write_whole(Path(folder) / "explanation.npz", arrays.getvalue()),
+        ]
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {
+            name: value
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
+        large = ("pixels", "features")
+        halved = {name: arrays[name].astype("float16") for name in large}
+        return arrays | halved | {"steps": np.asarray(self.steps)}
+
+    def _summary(self) -> dict:
+        words = [
+            {
+                "word": word,
+                "step": step,
+                "logit": float(self.logits[row]),
+                "probability": float(np.exp(self.log_probabilities[row])),
+                "beta": float(self.beta[row]),
+                "image_relevance": float(self.features[row].sum()),
+                "pixel_relevance": float(self.pixels[row].sum()),
+                "word_relevance": {
+                    f"{index} {name}": float(self.preceding_words[row, index])
+                    for index, name in enumerate(self.inputs[: step + 1])
+                },
+                "lost_in_decoder": _number(self.lost[row, 0]),
+                "lost_in_encoder": _number(self.lost[row, 1]),
+            }
+            for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
+        ]
+        return {"caption": self.caption, "method": self.method, "words": words}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,118 @@
+"""Settings: their ranges, their texts and their files."""
+
+import dataclasses
+import json
+
+import pytest
+
+import config
+from config import PRESETS, Config
+from dataset import READERS
+from models import captioner, encoder
+
+
+def test_presets_are_named_after_their_datasets():
+    assert tuple(PRESETS) == config.DATASETS
+    for name, preset in PRESETS.items():
+        assert preset.dataset == name
+
+
+def test_registries_agree():
+    assert tuple(encoder.ENCODERS) == config.ENCODERS
+    assert tuple(captioner.DECODERS) == config.DECODERS
+    assert set(READERS) <= set(config.DATASETS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("epochs=3", 3),
+        ("learning_rate=1e-4", 1e-4),
+        ("clip_value=5", 5.0),
+        ("schedule=cosine", "cosine"),
+        ("trainable_from=", ""),
+        ("trainable_from=a=b", "a=b"),
+        ("flip_images=False", False),
+    ],
+)
+def test_with_settings_parses_types(setting, value):
+    changed = Config().with_settings([setting])
+    found = getattr(changed, setting.partition("=")[0])
+    assert found == value and type(found) is type(value)
+
+
+def test_with_settings_checks_all_settings_together():
+    changed = Config().with_settings(["flip_images=true", "trainable_from=conv"])
+    assert changed == Config(flip_images=True, trainable_from="conv")
+    assert Config() == PRESETS["flickr30k"].replace(images_per_batch=16)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", r"--set expects field=value; received 'epochs'"),
+        ("=3", r"Unknown setting ''\.$"),
+        ("epoch=3", r"Unknown setting 'epoch'\. Did you mean 'epochs'\?"),
+        ("epochs=three", r"epochs must be int; received 'three'"),
+        ("epochs=2.0", r"epochs must be int; received '2\.0'"),
+        ("dropout=half", r"dropout must be float; received 'half'"),
+        ("flip_images=1", r"flip_images must be true or false; received '1'"),
+        ("epochs=0", r"epochs must be at least 1; received 0"),
+        ("dropout=1", r"dropout must be in \[0, 1\); received 1\.0"),
+        ("dropout=nan", r"dropout must be in \[0, 1\); received nan"),
+        ("learning_rate=0", r"learning_rate must be above 0; received 0\.0"),
+        ("learning_rate=inf", r"learning_rate must be above 0; received inf"),
+        ("clip_value=-1", r"clip_value must be 0 or more; received -1\.0"),
+        ("length_penalty=inf", r"length_penalty must be 0 or more; received inf"),
+        ("decoder=lstm", r"decoder must be one of adaptive_attention.*'lstm'"),
+        ("dataset=mnist", r"dataset must be one of scenes, flickr8k.*'mnist'"),
+        ("flip_images=true", r"flip_images needs a trainable encoder"),
+    ],
+)
+def test_with_settings_refuses(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Config().with_settings([setting])
+
+
+def test_replace_refuses_unknown_names():
+    with pytest.raises(ValueError, match=r"Did you mean 'hidden_size'\?"):
+        Config().replace(hiden_size=3)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_json_round_trip(tmp_path, name):
+    path = tmp_path / "config.json"
+    path.write_text(PRESETS[name].to_json())
+    assert Config.from_json(path) == PRESETS[name]
+    assert list(json.loads(path.read_text())) == [
+        field.name for field in dataclasses.fields(Config)
+    ]
+
+
+def test_json_takes_whole_numbers_for_floats_and_defaults_for_the_rest(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"clip_value": 1, "epochs": 7}')
+    assert Config.from_json(path) == Config(clip_value=1.0, epochs=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "must hold a JSON object of settings"),
+        ('{"epoch": 3}', "Unknown setting 'epoch'"),
+        ('{"epochs": 3.5}', r"epochs must be int; received 3\.5"),
+        ('{"epochs": "3"}', "epochs must be int; received '3'"),
+        ('{"epochs": true}', "epochs must be int; received True"),
+        ('{"dropout": false}', "dropout must be float; received False"),
+        ('{"dropout": null}', "dropout must be float; received None"),
+        ('{"flip_images": 1}', "flip_images must be bool; received 1"),
+        ('{"learning_rate": Infinity}', "learning_rate must be above 0"),
+        ('{"beam_size": 0}', "beam_size must be at least 1; received 0"),
+    ],
+)
+def test_json_refuses(tmp_path, text, message):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"config.json.*{message}"):
+        Config.from_json(path)

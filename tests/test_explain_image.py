@@ -1,0 +1,146 @@
+"""The script: its files, its errors and its exit codes; and the shipped captioner."""
+
+import numpy as np
+import pytest
+from conftest import tiny_captioner
+from PIL import Image
+
+import explain_image
+from dataset.scenes import render_scene
+from models import explain, load_captioner
+from models.captioner import shipped_captioners
+
+TEXT = "a dog runs on the grass"
+DOG_BOX = (184 / 500, 259 / 402, 308 / 500, 374 / 402)
+FILES = {
+    "explanation.json",
+    "explanation.npz",
+    "heatmaps.png",
+    "preceding_words.png",
+    "report.html",
+}
+
+
+@pytest.fixture(autouse=True)
+def tiny(request, monkeypatch):
+    """The script loads a tiny captioner unless a test is about shipped ones."""
+    if "shipped" not in request.keywords:
+        monkeypatch.setattr(explain_image, "load_captioner", lambda _: tiny_captioner())
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "scene.png"
+    Image.fromarray(render_scene(1).image).save(path)
+    return path
+
+
+def run(*arguments) -> int:
+    return explain_image.main([str(argument) for argument in arguments])
+
+
+def test_one_photo_writes_every_file(photo, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(photo, "--caption", TEXT, "--output", output) == 0
+    assert {path.name for path in (output / "scene").iterdir()} == FILES
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{photo}: {TEXT}"
+    assert lines[-1] == str(output / "scene" / "report.html")
+
+
+def test_bad_photos_do_not_stop_the_good_ones(photo, tmp_path, capsys):
+    empty, text = tmp_path / "empty.jpg", tmp_path / "text.jpg"
+    empty.touch()
+    text.write_text("no image")
+    output = tmp_path / "out"
+    images = [tmp_path / "missing.jpg", empty, photo, text]
+    assert run(*images, "--caption", TEXT, "--output", output) == 2
+    captured = capsys.readouterr()
+    assert {path.name for path in (output / "scene").iterdir()} == FILES
+    problems = [line for line in captured.err.splitlines() if "explain_image" in line]
+    assert len(problems) == 3
+    for name, problem in zip(("missing", "empty", "text"), problems, strict=True):
+        assert f"{name}.jpg: " in problem
+    assert "Traceback" not in captured.err
+
+
+def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.open(photo).save(folder / "scene.jpg")
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    assert run(photo, folder, *options) == 0
+    names = {path.name for path in output.iterdir()}
+    assert names == {"scene", "scene-2", "index.html"}
+
+
+def test_all_methods_lie_side_by_side(photo, tmp_path):
+    options = ["--caption", TEXT, "--words", "dog", "--method", "all"]
+    assert run(photo, *options, "--output", tmp_path / "out") == 0
+    names = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
+    assert names == {*explain_image.METHODS, "report.html"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--caption", "a zebra"], "does not know 'zebra'"),
+        (["--caption", TEXT, "--words", "ball"], "'ball' is not in the caption"),
+        (["--caption", TEXT, "--contrast", "zebra"], "does not know 'zebra'"),
+    ],
+)
+def test_wrong_words_are_named(photo, tmp_path, capsys, options, message):
+    assert run(photo, *options, "--output", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--method", "magic"], "invalid choice: 'magic'"),
+        (["--beam-size", "0"], "expected 1, 2, 3"),
+    ],
+)
+def test_wrong_options_are_refused(photo, capsys, options, message):
+    with pytest.raises(SystemExit) as stop:
+        run(photo, *options)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.shipped
+def test_unknown_model_lists_the_shipped_ones(photo, capsys):
+    assert run(photo, "--model", "nothing") == 2
+    assert explain_image.DEFAULT_MODEL in capsys.readouterr().err
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize("name", shipped_captioners())
+def test_shipped_captioner_shares_out_its_logits(name):
+    captioner = load_captioner(name)
+    e = explain(captioner, render_scene(3).image, beam_size=2)
+    given = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
+    np.testing.assert_allclose(given, e.logits, rtol=1e-3, atol=1e-3)
+    assert np.abs(e.lost).max() < 0.5 * np.abs(e.logits).max()
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize("name", shipped_captioners())
+def test_shipped_captioner_knows_a_dog(shared, name):
+    """A dog glows where the dog is: twice the relevance of its box's area."""
+    images = shared / "data" / "flickr8k" / "images"
+    e = explain(
+        load_captioner(name),
+        images / "3695064885_a6922f06b2.jpg",
+        caption="a brown dog",
+        words=["dog"],
+    )
+    heat = np.maximum(e.pixels[0].sum(-1), 0)
+    height, width = heat.shape
+    left, top, right, bottom = DOG_BOX
+    rows = slice(round(top * height), round(bottom * height))
+    columns = slice(round(left * width), round(right * width))
+    share = heat[rows, columns].sum() / heat.sum()
+    assert share > 2 * (right - left) * (bottom - top)

@@ -1,0 +1,57 @@
+"""Makes a finished run small enough to ship, and scores what is shipped.
+
+python -m training.export RUN --data-dir DIR --output models/pretrained/NAME
+"""
+
+import argparse
+import json
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+from dataset.files import write_whole
+from models.captioner import load_captioner
+from training.callbacks import caption_cached, score_validation
+from training.data import prepare_data, read_split
+
+METRICS = ("bleu", "meteor", "rouge_l", "cider")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        scores = export(arguments)
+    except (ValueError, OSError) as error:
+        print(f"training.export: {error}", file=sys.stderr)
+        return 2
+    for name, value in scores.items():
+        print(f"{name:10} {value if isinstance(value, str) else round(value, 4)}")
+    print(arguments.output)
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> dict[str, float | str]:
+    """Writes the run in half precision; returns its scores on the dev split."""
+    output = arguments.output
+    load_captioner(arguments.run).save_run(output, half=True)
+    shutil.copyfile(arguments.run / "history.csv", output / "history.csv")
+    shipped = load_captioner(output)
+    images = read_split(shipped.config, arguments.data_dir, "dev", None)
+    data = prepare_data(shipped, images, images, arguments.cache_dir)
+    captions = caption_cached(shipped, data.validation_features)
+    scores = score_validation(data, captions, METRICS)
+    text = json.dumps({"dev": scores}, indent=2) + "\n"
+    write_whole(output / "scores.json", text.encode())
+    return scores
+
+
+if __name__ == "__main__":
+    sys.exit(main())
