@@ -227,18 +227,59 @@ def _lrp(captioner, inputs, stage: DecoderStage):
     return _propagate(captioner, "alpha1_beta0", inputs, features), features
 
 
+def _gradient(captioner, inputs, stage: DecoderStage):
+    gradient = stage.feature_gradient
+    return _propagate(captioner, "gradient", inputs, gradient), gradient
+
+
+def _gradient_x_input(captioner, inputs, stage: DecoderStage):
+    pixels, gradient = _gradient(captioner, inputs, stage)
+    return inputs * pixels, stage.features * gradient
+
+
+def _grad_cam(captioner, inputs, stage: DecoderStage):
+    features = weigh_channels(stage)
+    heat = np.maximum(features.sum(-1), 0)
+    return _as_pixels(_upsample(heat, inputs.shape[1:3])), features
+
+
+def _guided_grad_cam(captioner, inputs, stage: DecoderStage):
+    features = weigh_channels(stage)
+    heat = _upsample(np.maximum(features.sum(-1), 0), inputs.shape[1:3])
+    gradient = stage.feature_gradient
+    guided = _propagate(captioner, "guided_backprop", inputs, gradient)
+    return heat[..., None] * guided, features
+
+
 def _attention(captioner, inputs, stage: DecoderStage):
     channels = stage.features.shape[-1]
     features = np.repeat(stage.attention[..., None] / channels, channels, axis=-1)
-    return _upsample(stage.attention, inputs.shape[1:3]), features
+    return _as_pixels(_upsample(stage.attention, inputs.shape[1:3])), features
+
+
+def weigh_channels(stage: DecoderStage) -> np.ndarray:
+    """Weighs each channel with the mean of its gradient over the positions.
+
+    Returns:
+        (R, h, w, D); the rectified sum over the channels is the map of Grad-CAM.
+
+    Source: Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2.
+    """
+    weights = stage.feature_gradient.mean((1, 2), keepdims=True)  # (R, 1, 1, D)
+    return stage.features * weights
 
 
 def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Spreads maps (R, h, w) over pixels (R, H, W, 3), bilinearly."""
+    """Spreads maps (R, h, w) over pixels (R, H, W), bilinearly; keeps their sums."""
     large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
-    large = ops.convert_to_numpy(large)
-    scale = maps.sum((1, 2)) / np.maximum(large.sum((1, 2, 3)), 1e-12)
-    return np.repeat(large * scale[:, None, None, None] / 3.0, 3, axis=-1)
+    large = ops.convert_to_numpy(large)[..., 0]
+    sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
+    return large * (maps.sum((1, 2)) / sums)[:, None, None]
+
+
+def _as_pixels(maps: np.ndarray) -> np.ndarray:
+    """Shares maps (R, H, W) out to the three colours (R, H, W, 3)."""
+    return np.repeat(maps[..., None] / 3.0, 3, axis=-1)
 
 
 METHODS = {
@@ -248,6 +289,25 @@ METHODS = {
         RELEVANCE,
         _lrp,
         is_balanced=True,
+    ),
+    "gradient": Method(
+        "The derivative of the word's logit with respect to each pixel.",
+        GRADIENT,
+        _gradient,
+    ),
+    "gradient_x_input": Method(
+        "The derivative times the pixel's own value.", GRADIENT, _gradient_x_input
+    ),
+    "grad_cam": Method(
+        "Feature maps weighted by their mean derivative: which regions speak for the "
+        "word.",
+        GRADIENT,
+        _grad_cam,
+    ),
+    "guided_grad_cam": Method(
+        "Grad-CAM times guided backpropagation: the fine structure within the regions.",
+        GRADIENT,
+        _guided_grad_cam,
     ),
     "attention": Method(
         "Where the decoder attended to when it wrote the word.", GRADIENT, _attention

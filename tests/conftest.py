@@ -12,6 +12,7 @@ import pytest
 from config import Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
+from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
 
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -72,3 +73,28 @@ def randomize(model: keras.Model, seed: int, scale: float = 0.6) -> None:
     for weight in model.weights:
         if "int" not in weight.dtype:
             weight.assign(generator.normal(scale=scale, size=weight.shape))
+
+
+def build_tiny_vgg16(include_top: bool, weights, input_shape) -> keras.Model:
+    """Stands in for `keras.applications.VGG16`: some of its layers, few channels."""
+    assert not include_top
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Rescaling(1 / 128)(inputs)
+    x = keras.layers.Conv2D(4, 9, strides=14, activation="relu")(x)
+    x = keras.layers.MaxPooling2D((4, 3), name="block4_pool")(x)
+    for name, channels in (("block5_conv1", 6), ("block5_conv3", 7)):
+        layer = keras.layers.Conv2D(
+            channels, 3, padding="same", activation="relu", name=name
+        )
+        x = layer(x)
+    model = keras.Model(inputs, x)
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+@pytest.fixture
+def tiny_vgg16(monkeypatch):
+    """Makes `build_encoder` build a tiny network of features (4, 5, 7)."""
+    kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
+    monkeypatch.setitem(ENCODERS, "vgg16", kind)

@@ -8,8 +8,18 @@ from conftest import tiny_captioner
 
 from dataset.images import ImageError
 from dataset.vocabulary import END
-from models.explainers import METHODS, RELEVANCE, explain, explain_decoder
+from models.encoder import preprocess
+from models.explainers import (
+    METHODS,
+    RELEVANCE,
+    DecoderStage,
+    explain,
+    explain_decoder,
+    weigh_channels,
+)
+from models.relevance_rules import Operations
 
+PLAIN = Operations()
 TEXT = "a dog runs on the green grass"
 T = 7
 
@@ -103,6 +113,38 @@ def test_attention_is_spread_over_the_pixels(captioner, image):
     e = explain(captioner, image, "attention", caption=TEXT)
     np.testing.assert_allclose(e.pixels.sum((1, 2, 3)), 1, atol=1e-4)
     np.testing.assert_allclose(e.features.sum(-1), e.attention, atol=1e-5)
+
+
+def test_channels_are_weighed_by_their_mean_gradient():
+    """Two positions, two channels, by hand: 0.5 (1 + 3) = 2 and 0.5 (0 - 4) = -2."""
+    features = np.array([[[1.0, 5.0], [2.0, 1.0]]])  # (1, 2, 2)
+    gradient = np.array([[[[1.0, 0.0], [3.0, -4.0]]]])
+    none = np.zeros(0)
+    stage = DecoderStage(features, gradient, none, none, none, none, none)
+    expected = [[[[2.0, -10.0], [4.0, -2.0]]]]
+    np.testing.assert_allclose(weigh_channels(stage), expected)
+
+
+def test_gradient_is_the_slope_of_the_logit():
+    captioner = tiny_captioner()
+    image = np.random.default_rng(1).integers(60, 190, (224, 224, 3), dtype="uint8")
+    tokens = captioner.vocabulary.encode(TEXT, 8)[:-1]
+    steps = np.arange(T)
+    inputs = preprocess(image[None], "vgg16")
+
+    def stage(values):
+        features = captioner.encoder(values)
+        return explain_decoder(captioner, PLAIN, features, tokens, steps)
+
+    pixels, _ = METHODS["gradient"].explain(captioner, inputs, stage(inputs))
+    direction = np.random.default_rng(2).normal(size=inputs.shape).astype("float32")
+    step = 0.05
+    after = stage(inputs + step * direction).logits
+    before = stage(inputs - step * direction).logits
+    slope = (pixels * direction).sum((1, 2, 3))
+    np.testing.assert_allclose(
+        slope, (after - before) / (2 * step), rtol=0.05, atol=0.02 * np.abs(slope).max()
+    )
 
 
 def test_own_caption_is_explained(image):
