@@ -30,7 +30,6 @@ lint: .venv/installed  ## Checks style and format.
 	$(BIN)/ruff format --check .
 
 bench: .venv/installed  ## Measures what the README reports.
-	$(BIN)/python -m benchmarks.decoder_relevance
-	$(BIN)/python -m benchmarks.encoder_relevance
+	$(BIN)/python -m benchmarks.explanation
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.cold_start

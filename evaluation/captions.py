@@ -19,7 +19,11 @@ def _bleu(references, candidates) -> dict[str, float]:
 
 def _meteor(references, candidates) -> dict[str, float]:
     meteor = Meteor()
-    score, _ = meteor.compute_score(references, candidates)
+    try:
+        score, _ = meteor.compute_score(references, candidates)
+    finally:
+        meteor.meteor_p.stdout.close()
+        meteor.meteor_p.stderr.close()
     return {"meteor": score}
 
 

@@ -324,7 +324,7 @@ def load_weights(model: keras.Model, path: Path) -> None:
     try:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).partition("List of objects")[0].split())
         raise CaptionerError(
             f"{path} does not fit the {model.name} that its config.json and "
             f"vocabulary.json describe: {reason}"

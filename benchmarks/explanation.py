@@ -1,0 +1,125 @@
+"""Times the explanation of a caption's words against plain backward passes.
+
+All of it in one run, decoder and encoder apart, on one image. "plain" is one forward
+pass of VGG16 and one backward pass for each word, the words batched: the time of
+forward and backward of an image repeated for every word, less the forward pass of
+the repeated image, plus the forward pass of one. KERAS_BACKEND chooses the backend.
+
+    python -m benchmarks.explanation [--words 12]
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from config import DECODERS, Config
+from dataset.vocabulary import Vocabulary
+from models.captioner import Captioner
+from models.encoder import build_encoder
+from models.encoder_relevance import PRESETS, relevance_propagator
+from models.explainers import RELEVANCE, explain_decoder
+from models.gradients import compiled, vector_jacobian_product
+
+NUM_WORDS = 7000
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    arguments = parse(argv)
+    timed = contenders(arguments)
+    first = {name: seconds(call) for name, call in timed.items()}
+    rounds = [
+        {name: seconds(call) for name, call in timed.items()}
+        for _ in range(arguments.rounds)
+    ]
+    medians = {name: statistics.median(r[name] for r in rounds) for name in timed}
+    report(first, medians, arguments.words)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--words", type=int, default=12, help="words of the caption")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
+    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--weights", help="VGG16 weights without top; default random")
+    parser.add_argument(
+        "--presets", nargs="+", default=["alpha1_beta0", "gradient"], choices=PRESETS
+    )
+    return parser.parse_args(argv)
+
+
+def contenders(arguments) -> dict[str, Callable]:
+    """Returns what is timed, by name."""
+    keras.utils.set_random_seed(0)
+    config = Config(decoder=arguments.decoder)
+    encoder = build_encoder(config, arguments.weights)
+    vocabulary = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
+    captioner = Captioner(config, vocabulary, encoder)
+    random = np.random.default_rng(0)
+    image = random.normal(0, 60, (1, *encoder.input_shape[1:])).astype("float32")
+    features = encoder(image)
+    tokens = random.integers(3, NUM_WORDS, arguments.words)
+    steps = np.arange(arguments.words)
+
+    def explain():
+        return explain_decoder(captioner, RELEVANCE, features, tokens, steps)
+
+    stage = explain()
+    relevance = (stage.features * stage.feature_gradient)[None]  # (1, N, h, w, D)
+    timed = plain_passes(encoder, image, relevance[0])
+    timed[f"decoder, lrp, {arguments.decoder}"] = lambda: explain().logits
+    for preset in arguments.presets:
+        propagate = relevance_propagator(encoder, preset)
+        timed[f"encoder, {preset}"] = lambda p=propagate: p(image, relevance)
+    return timed
+
+
+def plain_passes(encoder: keras.Model, image, seeds) -> dict[str, Callable]:
+    """Returns the forward and backward passes that everybody has to do."""
+    repeated = np.repeat(image, len(seeds), axis=0)
+    forward = compiled(lambda x: encoder(x), encoder)
+
+    def differentiate(x, seed):
+        return vector_jacobian_product(lambda y: (encoder(y), ()), [x], seed)[2][0]
+
+    both = compiled(differentiate, encoder)
+    return {
+        "forward, 1 image": lambda: forward(image),
+        "forward, repeated": lambda: forward(repeated),
+        "forward and backward, repeated": lambda: both(repeated, seeds),
+    }
+
+
+def seconds(call: Callable) -> float:
+    """Times one call until its result has arrived."""
+    start = time.perf_counter()
+    np.asarray(call())
+    return time.perf_counter() - start
+
+
+def report(first: dict, medians: dict, words: int) -> None:
+    """Prints seconds, ratios and the peak of memory."""
+    plain = (
+        medians["forward and backward, repeated"]
+        - medians["forward, repeated"]
+        + medians["forward, 1 image"]
+    )
+    print(f"{keras.backend.backend()}, {words} words")
+    print(f"{'':34}{'first s':>9}{'median s':>9}{'/ plain':>9}")
+    for name, median in medians.items():
+        print(f"{name:34}{first[name]:9.2f}{median:9.3f}{median / plain:9.2f}")
+    print(f"{'plain: 1 forward, N backward':34}{'':9}{plain:9.3f}{1:9.2f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(f"peak memory {peak:.2f} GB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
