@@ -40,6 +40,7 @@ class Config:
     images_per_batch: int = 16  # each with its captions_per_image captions
     epochs: int = 20
     learning_rate: float = 5e-4  # peak rate of Adam
+    encoder_rate: float = 1.0  # factor on the rate of the encoder's trained layers
     schedule: str = "constant"  # one of SCHEDULES, after the warm-up
     warmup_steps: int = 0  # steps in which the rate rises from 0
     label_smoothing: float = 0.0  # share of the target spread over the vocabulary
@@ -70,7 +71,7 @@ class Config:
         )
         for name in positive.split():
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        for name in ("learning_rate", "feature_scale"):
+        for name in ("learning_rate", "encoder_rate", "feature_scale"):
             value = getattr(self, name)
             _check(name, value, 0 < value < math.inf, "above 0")
         for name in ("dropout", "label_smoothing", "weight_average"):

@@ -158,13 +158,14 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     data = prepare_data(captioner, *splits, arguments.cache_dir)
     rate = learning_rate(config, config.epochs * len(data.batches))
     captioner.compile_for_training(rate)
-    first = finished_epochs(run)
+    first = finished_epochs(run, len(data.batches))
     data.batches.start_epoch(first)
     captioner.fit(
         data.batches,
         epochs=config.epochs,
         initial_epoch=first,
-        callbacks=build_callbacks(captioner, data, run),
+        shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
+        callbacks=build_callbacks(captioner, data, run, first),
     )
     best = load_captioner(run)
     captions = caption_cached(best, data.validation_features)

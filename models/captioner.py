@@ -88,8 +88,9 @@ class Captioner(keras.Model):
         config = self.config
         average = config.weight_average
         self.compile(
-            optimizer=keras.optimizers.Adam(
+            optimizer=Adam(
                 learning_rate,
+                self._rate_factors(),
                 clipvalue=config.clip_value or None,
                 use_ema=average > 0,
                 ema_momentum=average or 0.99,
@@ -218,10 +219,33 @@ class Captioner(keras.Model):
             return features
         return self.trained_part(features, training=training)
 
+    def _rate_factors(self) -> list[float]:
+        of_encoder = {id(variable) for variable in self.encoder.variables}
+        rates = (1.0, self.config.encoder_rate)
+        return [rates[id(v) in of_encoder] for v in self.trainable_variables]
+
     def _to_caption(self, tokens, log_probabilities, score) -> Caption:
         words = tuple(self.vocabulary.decode(tokens))
         kept = tuple(float(value) for value in log_probabilities[: len(words)])
         return Caption(" ".join(words), words, kept, float(score))
+
+
+class Adam(keras.optimizers.Adam):
+    """Adam with a factor on the learning rate of some variables.
+
+    Args:
+        learning_rate: A number or a schedule.
+        factors: One for each trained variable, in their order.
+        **kwargs: Of `keras.optimizers.Adam`.
+    """
+
+    def __init__(self, learning_rate, factors: list[float], **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.factors = factors
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, factor * learning_rate)
 
 
 class TokenCrossEntropy(keras.losses.Loss):

@@ -88,7 +88,7 @@ def test_missing_images_and_captions_are_all_listed(data_dir):
 
 def test_list_that_is_not_utf8(data_dir):
     (data_dir / "text/Tiny.devImages.txt").write_bytes(b"a.jpg\ncaf\xe9.jpg\n")
-    with pytest.raises(DatasetError, match="caf\ufffd.jpg: no caption"):
+    with pytest.raises(DatasetError, match="caf\ufffd\\.jpg: no caption"):
         read_flickr(data_dir, "dev")
 
 

@@ -140,28 +140,33 @@ class Backup(keras.callbacks.Callback):
 
     def _restore(self) -> None:
         with np.load(self.path) as arrays:
-            if arrays["steps"] != self.params["steps"]:
-                raise ValueError(
-                    f"The run has {arrays['steps']} batches in an epoch; these images "
-                    f"make {self.params['steps']}. Give its --data-dir and --limit."
-                )
             for name, variable in self._variables().items():
                 variable.assign(arrays[name])
 
 
-def finished_epochs(run: Path) -> int:
-    """Returns how many epochs the backup of a run has seen; 0 without one."""
+def finished_epochs(run: Path, num_batches: int) -> int:
+    """Returns how many epochs the backup of a run has seen; 0 without one.
+
+    Raises:
+        ValueError: The run has another number of batches in an epoch.
+    """
     path = run / BACKUP
     if not path.is_file():
         return 0
     with np.load(path) as arrays:
-        return int(arrays["finished"])
+        finished, expected = int(arrays["finished"]), int(arrays["steps"])
+    if expected != num_batches:
+        raise ValueError(
+            f"The run in {run} has {expected} batches in an epoch; these images make "
+            f"{num_batches}. Resume it with its own --data-dir and --limit."
+        )
+    return finished
 
 
 def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
     """Reads the first rows of a run's history and cuts the file to them."""
     path = run / "history.csv"
-    if not path.is_file():
+    if num_epochs == 0 or not path.is_file():
         return []
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
@@ -174,14 +179,22 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
     return [{key: float(value) for key, value in row.items()} for row in rows]
 
 
-def build_callbacks(captioner: Captioner, data: TrainingData, run: Path) -> list:
+def build_callbacks(
+    captioner: Captioner, data: TrainingData, run: Path, num_finished: int
+) -> list:
     """Returns the callbacks of a run, in the order they need.
 
     The backup comes last: its weights and the history agree whenever the run is
     killed.
+
+    Args:
+        captioner: What is trained.
+        data: What it is trained with.
+        run: The run directory.
+        num_finished: The epochs before, when the run is resumed.
     """
     config = captioner.config
-    history = read_history(run, finished_epochs(run))
+    history = read_history(run, num_finished)
     best = max((row[MONITOR] for row in history), default=-1.0)
     counting = [
         keras.callbacks.EarlyStopping(

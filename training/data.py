@@ -1,6 +1,7 @@
 """The images, captions and cached features of a training run."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,11 @@ def _cached(
 
 
 def _weights_hash(model) -> str:
-    """Identifies a network by its layers and weights."""
-    digest = hashlib.sha256(" ".join(layer.name for layer in model.layers).encode())
+    """Identifies a network by its layers and weights, whatever they are called."""
+    layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
+    for _, settings in layers:
+        settings.pop("name")
+    digest = hashlib.sha256(json.dumps(layers, default=str).encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight))
     return digest.hexdigest()

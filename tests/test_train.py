@@ -1,0 +1,409 @@
+"""Training: the files of a run, its refusals, and that a killed run goes on exactly."""
+
+import csv
+import gc
+import json
+import re
+import shutil
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from conftest import build_tiny_vgg16
+from PIL import Image
+
+import train
+from config import PRESETS, Config
+from dataset.images import load_image
+from dataset.vocabulary import Vocabulary, split_words
+from models.captioner import RUN_FILES, Captioner, load_captioner
+from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
+from training.callbacks import BACKUP, build_callbacks
+
+CAPTIONS = (
+    ("A red dog runs.", "The dog runs fast"),
+    ("A blue bird flies.", "The bird flies away"),
+    ("A green frog sits on grass.", "The frog sits"),
+)
+TINY = {
+    "embedding_size": 5,
+    "hidden_size": 16,
+    "images_per_batch": 4,
+    "captions_per_image": 2,
+    "words_per_image": 9,
+    "max_caption_words": 6,
+    "min_word_count": 1,
+    "feature_scale": 1.0,
+    "dropout": 0.1,
+    "label_smoothing": 0.0,
+    "learning_rate": 0.1,
+    "warmup_steps": 2,
+    "weight_average": 0.5,
+    "beam_size": 2,
+    "epochs": 4,
+}
+COLUMNS = ["epoch", "loss", "token_accuracy", "val_cider"]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """Eight images for training and four for validation in the Flickr layout."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("images", "text"):
+        (folder / name).mkdir()
+    generator = np.random.default_rng(0)
+    tokens, names = [], []
+    for number in range(12):
+        kind = number % 3
+        pixels = generator.integers(0, 100, (20, 30, 3), dtype=np.uint8)
+        pixels[..., kind] += 150
+        names.append(f"{number}.png")
+        Image.fromarray(pixels).save(folder / "images" / names[-1])
+        tokens += [f"{names[-1]}#{k}\t{c}" for k, c in enumerate(CAPTIONS[kind])]
+    (folder / "text/t.token.txt").write_text("\n".join(tokens))
+    (folder / "text/t.trainImages.txt").write_text("\n".join(names[:8]))
+    (folder / "text/t.devImages.txt").write_text("\n".join(names[8:]))
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """A tiny encoder, and the tokenizer that starts no Java."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
+        monkeypatch.setitem(ENCODERS, "vgg16", kind)
+        monkeypatch.setattr("shutil.which", lambda name: None)
+        yield
+
+
+def arguments_of(data_dir, run, *more, **settings) -> list[str]:
+    fields = [f"{name}={value}" for name, value in (TINY | settings).items()]
+    paths = ["--data-dir", data_dir, "--run", run, "--cache-dir", run.parent / "cache"]
+    start = ["--config", "flickr8k", "--encoder-weights", "none", "--set", *fields]
+    return [str(argument) for argument in (*paths, *start, *more)]
+
+
+def resume_arguments(data_dir, run) -> list[str]:
+    paths = ["--data-dir", data_dir, "--run", run, "--cache-dir", run.parent / "cache"]
+    return [str(argument) for argument in (*paths, "--resume")]
+
+
+def read_history(run) -> list[dict[str, str]]:
+    with (run / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Killed(BaseException):
+    """What a killed run raises."""
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the weights and the optimizer's state after every epoch."""
+
+    def __init__(self, states: dict):
+        super().__init__()
+        self.states = states
+
+    def on_epoch_end(self, epoch, logs=None):
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        self.states[epoch] = [variable.numpy() for variable in variables]
+
+
+class Killer(keras.callbacks.Callback):
+    """Ends a run at the first batch or at the end of an epoch, or after the last."""
+
+    def __init__(self, event: str, epoch: int):
+        super().__init__()
+        self.event, self.epoch, self.current = event, epoch, -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.current = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._kill("batch")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._kill("epoch")
+
+    def on_train_end(self, logs=None):
+        self._kill("train")
+
+    def _kill(self, event):
+        if (event, self.current) == (self.event, self.epoch):
+            raise Killed
+
+
+def run_training(arguments, states, monkeypatch, kill=None):
+    """Runs train.py; kill is (event, epoch, place among the callbacks)."""
+
+    def with_recorder(*inputs):
+        found = [*build_callbacks(*inputs), Recorder(states)]
+        if kill:
+            event, epoch, place = kill
+            found.insert(place, Killer(event, epoch))
+        return found
+
+    monkeypatch.setattr(train, "build_callbacks", with_recorder)
+    if kill is None:
+        assert train.main(arguments) == 0
+        return
+    with warnings.catch_warnings():
+        # A killed run leaves its files open.
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(Killed):
+            train.main(arguments)
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def straight(data_dir, tmp_path_factory):
+    """A run of four epochs: its folder and its state after each."""
+    run, states = tmp_path_factory.mktemp("straight") / "run", {}
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run_training(arguments_of(data_dir, run), states, monkeypatch)
+    return run, states
+
+
+# One run
+
+
+def test_the_files_of_a_run(straight):
+    run, states = straight
+    files = sorted(path.name for path in run.iterdir())
+    assert files == sorted([*RUN_FILES, "history.csv", "logs", "scores.json"])
+    history = read_history(run)
+    assert list(history[0]) == COLUMNS
+    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
+    scores = json.loads((run / "scores.json").read_text())["dev"]
+    assert set(scores) == {
+        *("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "tokenizer")
+    }
+    assert list(states) == [0, 1, 2, 3]
+
+
+def test_it_learns_and_keeps_the_best_epoch(straight):
+    run, _ = straight
+    history = read_history(run)
+    assert float(history[-1]["loss"]) < 0.85 * float(history[0]["loss"])
+    best = max(float(row["val_cider"]) for row in history)
+    scores = json.loads((run / "scores.json").read_text())["dev"]
+    assert scores["cider"] == pytest.approx(best) and best > 0
+
+
+def test_the_captioner_of_a_run(straight):
+    captioner = load_captioner(straight[0])
+    assert captioner.config == Config.from_json(straight[0] / "config.json")
+    assert (captioner.config.hidden_size, captioner.config.epochs) == (16, 4)
+    words = {w for texts in CAPTIONS for text in texts for w in split_words(text)}
+    assert set(captioner.vocabulary.words[3:]) == words
+
+
+def test_learning_rate_rises_and_falls():
+    config = Config(schedule="cosine", learning_rate=0.4, warmup_steps=4)
+    rate = train.learning_rate(config, 12)
+    found = [float(rate(step)) for step in (0, 1, 4, 8, 12)]
+    np.testing.assert_allclose(found, [0, 0.1, 0.4, 0.2, 0], atol=1e-6)
+    cold = train.learning_rate(config.replace(warmup_steps=0), 12)
+    np.testing.assert_allclose([float(cold(s)) for s in (0, 6)], [0.4, 0.2], atol=1e-6)
+    assert train.learning_rate(config.replace(schedule="constant"), 12) == 0.4
+
+
+# Killed runs
+
+
+def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
+    run, states = tmp_path / "run", {}
+    resume = resume_arguments(data_dir, run)
+    kills = [
+        ("batch", 0, 0),  # before anything was learned
+        ("epoch", 1, 1),  # the best weights are saved, the backup is not
+        ("batch", 2, 0),  # in the middle of an epoch
+        ("train", 3, 0),  # only the scores are missing
+    ]
+    for number, kill in enumerate(kills):
+        arguments = resume if number else arguments_of(data_dir, run)
+        run_training(arguments, states, monkeypatch, kill)
+        assert (run / BACKUP).is_file()
+    run_training(resume, states, monkeypatch)
+    assert_same_run((run, states), straight)
+
+
+def assert_same_run(found, expected):
+    (run, states), (straight_run, straight_states) = found, expected
+    assert read_history(run) == read_history(straight_run)
+    for name in ("config.json", "vocabulary.json", "scores.json"):
+        assert (run / name).read_text() == (straight_run / name).read_text()
+    assert list(states) == list(straight_states)
+    for epoch, arrays in straight_states.items():
+        for one, other in zip(states[epoch], arrays, strict=True):
+            np.testing.assert_array_equal(one, other, f"epoch {epoch}")
+    one, other = load_captioner(run), load_captioner(straight_run)
+    for weight, expected_weight in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_array_equal(weight, expected_weight)
+    assert sorted(path.name for path in run.iterdir()) == sorted(
+        path.name for path in straight_run.iterdir()
+    )
+
+
+def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
+    """The encoder is trained; the rate is halved and the training stopped early."""
+    settings = {
+        "trainable_from": "block5_conv3",
+        "flip_images": "true",
+        "schedule": "constant",
+        "learning_rate": 1e-7,  # nothing changes: no epoch is better than the first
+        "plateau_patience": 1,
+        "early_stopping_patience": 3,
+        "epochs": 9,
+    }
+    fields = [f"{name}={value}" for name, value in settings.items()]
+    start = ["--from", str(straight[0]), "--set", *fields]
+    runs = []
+    for name, kills in {"whole": [], "killed": [("batch", 2, 0)]}.items():
+        run, states = tmp_path / name, {}
+        resume = resume_arguments(data_dir, run)
+        arguments = [*resume[:-1], *start]
+        for kill in kills:
+            run_training(arguments, states, monkeypatch, kill)
+            arguments = resume
+        run_training(arguments, states, monkeypatch)
+        runs.append((run, states))
+    assert_same_run(*runs)
+    history = read_history(runs[0][0])
+    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
+    rates = [float(row["learning_rate"]) for row in history]
+    np.testing.assert_allclose(rates, [1e-7, 1e-7, 5e-8, 2.5e-8], rtol=1e-5)
+    check_what_was_tuned(load_captioner(straight[0]), load_captioner(runs[0][0]))
+
+
+def check_what_was_tuned(before, after):
+    """Only the decoder and the last layer of the encoder have other weights."""
+    assert after.config.trainable_from == "block5_conv3"
+    assert after.config.hidden_size == before.config.hidden_size
+    assert after.vocabulary.words == before.vocabulary.words
+    pairs = zip(after.encoder.weights, before.encoder.weights, strict=True)
+    changed = {one.path for one, other in pairs if np.any(one != other)}
+    assert changed == {"block5_conv3/kernel", "block5_conv3/bias"}
+
+
+def test_a_finished_run_is_not_resumed(straight, data_dir, capsys):
+    run, _ = straight
+    history = (run / "history.csv").read_bytes()
+    assert train.main(resume_arguments(data_dir, run)) == 2
+    assert f"the run in {run} is finished. Train a new" in capsys.readouterr().err
+    assert (run / "history.csv").read_bytes() == history
+
+
+@pytest.fixture
+def copied(straight, tmp_path):
+    """A folder with a copy of the run."""
+    return Path(shutil.copytree(straight[0], tmp_path / "run"))
+
+
+def test_a_run_is_resumed_as_it_was_begun(copied, data_dir, capsys):
+    (copied / "scores.json").unlink()
+    np.savez(copied / BACKUP, finished=1, steps=2)
+    arguments = resume_arguments(data_dir, copied)
+    assert train.main([*arguments, "--limit", "3"]) == 2
+    assert "has 2 batches in an epoch; these images make 1" in capsys.readouterr().err
+    for more in (["--set", "epochs=9"], ["--from", str(copied)]):
+        assert train.main([*arguments, *more]) == 2
+        assert "goes on with the settings of the run" in capsys.readouterr().err
+
+
+def test_an_existing_run_is_kept(copied, data_dir, tmp_path, capsys):
+    before = contents(copied)
+    arguments = arguments_of(data_dir, copied)
+    assert train.main(arguments) == 2
+    assert f"{copied} holds a run already" in capsys.readouterr().err
+    missing = [*arguments, "--overwrite", "--data-dir", str(tmp_path)]
+    assert train.main(missing) == 2
+    with pytest.raises(SystemExit):
+        train.main([*arguments, "--overwrite", "--resume"])
+    assert contents(copied) == before
+
+
+def contents(run):
+    return {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+
+
+def test_an_existing_run_is_replaced(copied, data_dir, capsys):
+    """By one of three images, the last one a batch of its own, and another seed."""
+    before = contents(copied)
+    settings = {"epochs": 1, "images_per_batch": 2, "seed": 1}
+    more = ["--limit", "3", "--overwrite"]
+    assert train.main(arguments_of(data_dir, copied, *more, **settings)) == 0
+    output = capsys.readouterr().out.splitlines()
+    assert output[-2:] == ["tokenizer python", str(copied)]
+    assert sum(line.startswith("  8.png: ") for line in output) == 1
+    assert not any(line.startswith("  11.png: ") for line in output)
+    assert len(read_history(copied)) == 1
+    after = contents(copied)
+    assert set(after) == set(before)
+    assert after["decoder.weights.h5"] != before["decoder.weights.h5"]
+
+
+def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
+    folders = []
+    images = train.read_split(PRESETS["flickr8k"], data_dir, "dev", None)
+    for scale in (0.05, 0.05, 0.5):
+        config = Config(feature_scale=scale, captions_per_image=2)
+        keras.utils.set_random_seed(3)
+        captioner = Captioner(config, Vocabulary(["a"]), build_encoder(config))
+        data = train.prepare_data(captioner, images, images, tmp_path)
+        folders.append(len(list(tmp_path.iterdir())))
+        inputs, _, _ = data.batches[0]
+        largest = inputs["features"].max()
+    assert folders == [1, 1, 2]
+    expected = captioner.encode(np.stack([load_image(i.path) for i in images]))
+    # Half precision: eleven bits.
+    assert largest == pytest.approx(np.max(expected), rel=1e-3)
+
+
+# What is refused
+
+
+REFUSED = {
+    "setting": (["--set", "epoch=3"], r"Unknown setting 'epoch'\. Did you mean"),
+    "value": (["--set", "dropout=2"], r"dropout must be in \[0, 1\); received 2\.0"),
+    "layer": (["--set", "trainable_from=conv9"], "must name a layer of the encoder"),
+    "data": (["--data-dir", "nowhere"], r"must hold one file \*\.token\.txt; found no"),
+    "start": (["--from", "nowhere"], "No captioner 'nowhere'"),
+    "weights": (["--encoder-weights", "nowhere.h5"], r"nowhere\.h5"),
+    "resume": (["--resume"], "there is no run in .*run"),
+    "words": (["--set", "min_word_count=99"], "No word appears 99 times"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_one_line_before_anything_is_written(
+    data_dir, tmp_path, capsys, monkeypatch, case
+):
+    monkeypatch.chdir(tmp_path)
+    more, message = REFUSED[case]
+    arguments = ["--config", "flickr8k", "--data-dir", str(data_dir), "--run", "run"]
+    assert train.main([*arguments, "--encoder-weights", "none", *more]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("train.py: ") and error.count("\n") == 1
+    assert re.search(message, error)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_split_without_images_is_refused(data_dir, tmp_path, capsys):
+    for name in ("text", "images"):
+        shutil.copytree(data_dir / name, tmp_path / "data" / name)
+    (tmp_path / "data/text/t.devImages.txt").write_text("")
+    arguments = arguments_of(tmp_path / "data", tmp_path / "run")
+    assert train.main(arguments) == 2
+    assert "t.devImages.txt lists no image" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "2.5", "many"])
+def test_limit_is_a_number(data_dir, tmp_path, capsys, limit):
+    with pytest.raises(SystemExit) as caught:
+        train.main(arguments_of(data_dir, tmp_path / "run", f"--limit={limit}"))
+    assert caught.value.code == 2
+    assert f"expected 1, 2, 3, ...; received '{limit}'" in capsys.readouterr().err
