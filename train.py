@@ -92,6 +92,7 @@ def choose_captioner(arguments: argparse.Namespace) -> Captioner:
         raise ValueError(
             "--resume goes on with the settings of the run; no --set and no --from."
         )
+    keras.utils.set_random_seed(Config.from_json(run / "config.json").seed)
     return load_captioner(run)
 
 

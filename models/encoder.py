@@ -45,13 +45,23 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
     Returns:
         A functional model from preprocessed images (B, 224, 224, 3) to features
         (B, h, w, D), nonnegative.
+
+    Raises:
+        ValueError: The weights cannot be read or downloaded.
     """
     kind = ENCODERS[config.encoder]
-    base = kind.build(
-        include_top=False,
-        weights=weights if weights is None else str(weights),
-        input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
-    )
+    try:
+        base = kind.build(
+            include_top=False,
+            weights=weights if weights is None else str(weights),
+            input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
+        )
+    except Exception as error:  # nothing narrower comes from a failed download
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"The encoder's weights {str(weights)!r} cannot be loaded: {reason} "
+            "Name a file of them with --encoder-weights."
+        ) from error
     features = base.get_layer(kind.feature_layer).output
     if config.feature_scale != 1.0:
         features = keras.layers.Rescaling(config.feature_scale, name="scale")(features)

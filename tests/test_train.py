@@ -20,7 +20,7 @@ from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import RUN_FILES, Captioner, load_captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
-from training.callbacks import BACKUP, build_callbacks
+from training.callbacks import BACKUP, averaged_weights, build_callbacks
 
 CAPTIONS = (
     ("A red dog runs.", "The dog runs fast"),
@@ -210,24 +210,53 @@ def test_learning_rate_rises_and_falls():
     assert train.learning_rate(config.replace(schedule="constant"), 12) == 0.4
 
 
+def test_averaged_weights_are_given_for_a_while():
+    config = Config(embedding_size=5, hidden_size=6, weight_average=0.75)
+    captioner = Captioner(config, Vocabulary(["a", "b"]), build_encoder(config))
+    captioner.compile_for_training(0.1)
+    generator = np.random.default_rng(0)
+    weight = captioner.decoder.predictor.kernel
+    average, last = None, None
+    for _ in range(3):
+        inputs = {
+            "features": generator.random((1, 4, 5, 7), dtype="float32"),
+            "tokens": generator.integers(1, 5, (1, 2, 3), dtype="int32"),
+            "positions": np.array([[0, 1, 4, 5]], "int32"),
+        }
+        targets = generator.integers(2, 5, (1, 4), dtype="int32")
+        captioner.train_on_batch(inputs, targets, np.ones((1, 4), "float32"))
+        last = weight.numpy()
+        average = last if average is None else 0.75 * average + 0.25 * last
+    with averaged_weights(captioner):
+        np.testing.assert_allclose(weight, average, rtol=1e-5)
+        assert np.abs(average - last).max() > 0.01
+    np.testing.assert_array_equal(weight, last)
+
+
 # Killed runs
 
 
 def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     run, states = tmp_path / "run", {}
     resume = resume_arguments(data_dir, run)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(train, "prepare_data", be_killed)  # computes the features
+        train.main(arguments_of(data_dir, run))
     kills = [
         ("batch", 0, 0),  # before anything was learned
         ("epoch", 1, 1),  # the best weights are saved, the backup is not
         ("batch", 2, 0),  # in the middle of an epoch
         ("train", 3, 0),  # only the scores are missing
     ]
-    for number, kill in enumerate(kills):
-        arguments = resume if number else arguments_of(data_dir, run)
-        run_training(arguments, states, monkeypatch, kill)
+    for kill in kills:
+        run_training(resume, states, monkeypatch, kill)
         assert (run / BACKUP).is_file()
     run_training(resume, states, monkeypatch)
     assert_same_run((run, states), straight)
+
+
+def be_killed(*arguments):
+    raise Killed
 
 
 def assert_same_run(found, expected):
@@ -349,7 +378,8 @@ def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
     folders = []
     images = train.read_split(PRESETS["flickr8k"], data_dir, "dev", None)
     for scale in (0.05, 0.05, 0.5):
-        config = Config(feature_scale=scale, captions_per_image=2)
+        sizes = {"embedding_size": 5, "hidden_size": 6, "captions_per_image": 2}
+        config = Config(feature_scale=scale, **sizes)
         keras.utils.set_random_seed(3)
         captioner = Captioner(config, Vocabulary(["a"]), build_encoder(config))
         data = train.prepare_data(captioner, images, images, tmp_path)
@@ -359,7 +389,7 @@ def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
     assert folders == [1, 1, 2]
     expected = captioner.encode(np.stack([load_image(i.path) for i in images]))
     # Half precision: eleven bits.
-    assert largest == pytest.approx(np.max(expected), rel=1e-3)
+    assert largest == pytest.approx(np.array(expected).max(), rel=1e-3)
 
 
 # What is refused
