@@ -26,11 +26,10 @@ from models.encoder import build_encoder
 from training.callbacks import (
     BACKUP,
     build_callbacks,
-    caption_cached,
     finished_epochs,
-    score_validation,
 )
-from training.data import prepare_data, read_split
+from training.data import encode_images, read_split, training_batches
+from training.scoring import caption_images, score_images
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 SCORES = "scores.json"  # written last: the run is finished
@@ -150,27 +149,31 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     run = arguments.run
     captioner = choose_captioner(arguments)
     config = captioner.config
-    splits = [
-        read_split(config, arguments.data_dir, split, arguments.limit)
-        for split in ("train", "dev")
-    ]
+    data_dir, limit, cache_dir = (
+        arguments.data_dir,
+        arguments.limit,
+        arguments.cache_dir,
+    )
+    images = read_split(config, data_dir, "train", limit)
+    validation_images = read_split(config, data_dir, "dev", limit)
     if not arguments.resume:
         start_run(captioner, run)
-    data = prepare_data(captioner, *splits, arguments.cache_dir)
-    rate = learning_rate(config, config.epochs * len(data.batches))
+    batches = training_batches(captioner, images, cache_dir)
+    validation = encode_images(captioner, validation_images, cache_dir)
+    rate = learning_rate(config, config.epochs * len(batches))
     captioner.compile_for_training(rate)
-    first = finished_epochs(run, len(data.batches))
-    data.batches.start_epoch(first)
+    first = finished_epochs(run, len(batches))
+    batches.start_epoch(first)
     captioner.fit(
-        data.batches,
+        batches,
         epochs=config.epochs,
         initial_epoch=first,
         shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
-        callbacks=build_callbacks(captioner, data, run, first),
+        callbacks=build_callbacks(captioner, validation, run, first),
     )
     best = load_captioner(run)
-    captions = caption_cached(best, data.validation_features)
-    scores = score_validation(data, captions, DEFAULT_METRICS)
+    captions = caption_images(best, validation)
+    scores = score_images(validation, captions, DEFAULT_METRICS)
     (run / SCORES).write_text(json.dumps({"dev": scores}, indent=2) + "\n")
     (run / BACKUP).unlink()
     for name, value in scores.items():

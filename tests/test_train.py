@@ -240,7 +240,7 @@ def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch)
     run, states = tmp_path / "run", {}
     resume = resume_arguments(data_dir, run)
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(train, "prepare_data", be_killed)  # computes the features
+        patched.setattr(train, "training_batches", be_killed)  # computes the features
         train.main(arguments_of(data_dir, run))
     kills = [
         ("batch", 0, 0),  # before anything was learned
@@ -382,9 +382,9 @@ def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
         config = Config(feature_scale=scale, **sizes)
         keras.utils.set_random_seed(3)
         captioner = Captioner(config, Vocabulary(["a"]), build_encoder(config))
-        data = train.prepare_data(captioner, images, images, tmp_path)
+        batches = train.training_batches(captioner, images, tmp_path)
         folders.append(len(list(tmp_path.iterdir())))
-        inputs, _, _ = data.batches[0]
+        inputs, _, _ = batches[0]
         largest = inputs["features"].max()
     assert folders == [1, 1, 2]
     expected = captioner.encode(np.stack([load_image(i.path) for i in images]))

@@ -11,15 +11,14 @@ import keras
 import numpy as np
 
 from dataset.files import write_whole
-from evaluation.captions import score_captions
 from models.captioner import Captioner
-from training.data import TrainingData
+from training.data import EncodedImages
+from training.scoring import caption_images, score_images
 
 logger = logging.getLogger(__name__)
 MONITOR = "val_cider"
 BACKUP = "backup.npz"
 NUM_SAMPLES = 3
-VALIDATION_BATCH = 50
 
 
 class Validation(keras.callbacks.Callback):
@@ -28,44 +27,27 @@ class Validation(keras.callbacks.Callback):
     Where config asks for averaged weights, these are scored and saved.
 
     Args:
-        data: Holds the validation images and their features.
+        encoded: The validation images.
         folder: The run directory the best captioner is saved to.
         best: The best score of the epochs before, when a run is resumed.
     """
 
-    def __init__(self, data: TrainingData, folder: Path, best: float = -1.0):
+    def __init__(self, encoded: EncodedImages, folder: Path, best: float = -1.0):
         super().__init__()
-        self.data, self.folder, self.best = data, folder, best
+        self.encoded, self.folder, self.best = encoded, folder, best
 
     def on_epoch_end(self, epoch, logs=None):
         with averaged_weights(self.model):
-            captions = caption_cached(self.model, self.data.validation_features)
-            scores = score_validation(self.data, captions, ("cider",))
+            captions = caption_images(self.model, self.encoded)
+            scores = score_images(self.encoded, captions, ("cider",))
             logs[MONITOR] = scores["cider"]
             if logs[MONITOR] > self.best:
                 self.best = logs[MONITOR]
                 self.model.save_run(self.folder)
         print(f"\n{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
-        images = self.data.validation_images[:NUM_SAMPLES]
+        images = self.encoded.images[:NUM_SAMPLES]
         for image, caption in zip(images, captions, strict=False):
             print(f"  {image.path.name}: {caption}")
-
-
-def caption_cached(captioner: Captioner, cached) -> list[str]:
-    """Describes images given by the outputs of the encoder's frozen part."""
-    texts = []
-    for start in range(0, len(cached), VALIDATION_BATCH):
-        features = captioner.finish_features(cached[start : start + VALIDATION_BATCH])
-        texts += [caption.text for caption in captioner.caption_features(features)]
-    return texts
-
-
-def score_validation(data: TrainingData, captions: list[str], metrics) -> dict:
-    """Scores one caption of each validation image."""
-    images = data.validation_images
-    references = {image.image_id: image.captions for image in images}
-    keys = [image.image_id for image in images]
-    return score_captions(references, dict(zip(keys, captions, strict=True)), metrics)
 
 
 @contextlib.contextmanager
@@ -180,16 +162,16 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
 
 
 def build_callbacks(
-    captioner: Captioner, data: TrainingData, run: Path, num_finished: int
+    captioner: Captioner, encoded: EncodedImages, run: Path, num_finished: int
 ) -> list:
-    """Returns the callbacks of a run, in the order they need.
+    """Returns the callbacks of a run validated on `encoded`, in the order they need.
 
     The backup comes last: its weights and the history agree whenever the run is
     killed.
 
     Args:
         captioner: What is trained.
-        data: What it is trained with.
+        encoded: The validation images.
         run: The run directory.
         num_finished: The epochs before, when the run is resumed.
     """
@@ -208,7 +190,7 @@ def build_callbacks(
             )
         )
     return [
-        Validation(data, run, best),
+        Validation(encoded, run, best),
         *counting,
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),

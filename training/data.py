@@ -17,40 +17,42 @@ from models.captioner import Captioner
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What `fit` and the validation read.
+class EncodedImages:
+    """Images with their references, and what the encoder's frozen part made of them.
 
     Attributes:
-        batches: Of the training images.
-        validation_images: With their references.
-        validation_features: (M, h, w, C) of the frozen part of the encoder.
+        images: M images.
+        features: (M, h, w, C).
     """
 
-    batches: CaptionBatches
-    validation_images: list[CaptionedImage]
-    validation_features: np.ndarray
+    images: Sequence[CaptionedImage]
+    features: np.ndarray
 
 
-def read_split(config: Config, data_dir: Path, split: str, limit: int | None):
-    """Reads the first `limit` images of a split of the configured dataset."""
+def read_split(config: Config, data_dir: Path, split: str, limit: int | None = None):
+    """Reads the first `limit` images of a split of the configured dataset.
+
+    Raises:
+        ValueError: There is no reader for the dataset.
+        DatasetError: The dataset is not laid out as it should be.
+    """
+    if config.dataset not in READERS:
+        raise ValueError(
+            f"The dataset {config.dataset} cannot be read yet; expected one of "
+            f"{', '.join(READERS)}."
+        )
     return READERS[config.dataset](data_dir, split)[:limit]
 
 
-def prepare_data(
-    captioner: Captioner,
-    train_images: Sequence[CaptionedImage],
-    validation_images: Sequence[CaptionedImage],
-    cache_dir: Path,
-) -> TrainingData:
+def training_batches(
+    captioner: Captioner, images: Sequence[CaptionedImage], cache_dir: Path
+) -> CaptionBatches:
     """Computes or finds the cached features and builds the training batches."""
     config = captioner.config
     mirrors = (False, True) if config.flip_images else (False,)
-    variants = [
-        _cached(captioner, train_images, cache_dir, mirrored) for mirrored in mirrors
-    ]
-    batches = CaptionBatches(
-        train_images,
-        variants,
+    return CaptionBatches(
+        images,
+        [encode_images(captioner, images, cache_dir, m).features for m in mirrors],
         captioner.vocabulary,
         config.images_per_batch,
         config.captions_per_image,
@@ -58,16 +60,16 @@ def prepare_data(
         config.words_per_image,
         config.seed,
     )
-    validation_features = _cached(captioner, validation_images, cache_dir, False)
-    return TrainingData(batches, list(validation_images), validation_features)
 
 
-def _cached(
+def encode_images(
     captioner: Captioner,
     images: Sequence[CaptionedImage],
     cache_dir: Path,
-    mirrored: bool,
-) -> np.ndarray:
+    mirrored: bool = False,
+) -> EncodedImages:
+    """Computes or finds what the encoder's frozen part makes of images."""
+
     def encode(paths: Sequence[Path]) -> np.ndarray:
         pixels = np.stack([load_image(path) for path in paths])
         return captioner.freeze_features(pixels[:, :, ::-1] if mirrored else pixels)
@@ -75,7 +77,10 @@ def _cached(
     frozen = captioner.frozen_part
     source = f"{_weights_hash(frozen)} mirrored={mirrored}"
     paths = [image.path for image in images]
-    return cache_features(cache_dir, paths, encode, frozen.output_shape[1:], source)
+    shape = frozen.output_shape[1:]
+    return EncodedImages(
+        images, cache_features(cache_dir, paths, encode, shape, source)
+    )
 
 
 def _weights_hash(model) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dataset.files import write_whole
 from models.captioner import load_captioner
-from training.callbacks import caption_cached, score_validation
-from training.data import prepare_data, read_split
+from training.data import encode_images, read_split
+from training.scoring import caption_images, score_images
 
 METRICS = ("bleu", "meteor", "rouge_l", "cider")
 
@@ -44,10 +44,9 @@ def export(arguments: argparse.Namespace) -> dict[str, float | str]:
     load_captioner(arguments.run).save_run(output, half=True)
     shutil.copyfile(arguments.run / "history.csv", output / "history.csv")
     shipped = load_captioner(output)
-    images = read_split(shipped.config, arguments.data_dir, "dev", None)
-    data = prepare_data(shipped, images, images, arguments.cache_dir)
-    captions = caption_cached(shipped, data.validation_features)
-    scores = score_validation(data, captions, METRICS)
+    images = read_split(shipped.config, arguments.data_dir, "dev")
+    encoded = encode_images(shipped, images, arguments.cache_dir)
+    scores = score_images(encoded, caption_images(shipped, encoded), METRICS)
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(output / "scores.json", text.encode())
     return scores
