@@ -58,10 +58,18 @@ class AdaptiveAttentionDecoder(keras.Model):
         self.built = True
 
     def call(self, features, tokens, positions, training=False):
-        embedded = self.embedding(tokens)
+        embedded = self.embed(tokens)
         memory = self.project(Operations(), features, training)
         output = self.decode(Operations(), memory, embedded, None, positions, training)
         return output.logits
+
+    def embed(self, tokens):
+        """Looks tokens (...) up: (..., E).
+
+        The product makes the gradient dense. Of a sparse one Keras' Adam counts every
+        occurrence of a word apart, and frequent words take too large steps.
+        """
+        return ops.take(1.0 * self.embedding.embeddings, tokens, axis=0)
 
     def project(self, operations: Operations, features, training=False) -> Memory:
         """Projects features (B, L, D) once for all words of all captions."""

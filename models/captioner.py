@@ -209,7 +209,7 @@ class Captioner(keras.Model):
         return compiled(self._next, self)
 
     def _next(self, memory, tokens, state):
-        embedded = self.decoder.embedding(tokens)[:, :, None]  # (B, K, 1, E)
+        embedded = self.decoder.embed(tokens)[:, :, None]  # (B, K, 1, E)
         output = self.decoder.decode(Operations(), memory, embedded, state)
         return ops.log_softmax(output.logits), output.state
 

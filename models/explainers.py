@@ -182,7 +182,7 @@ def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
         rows, length = ops.shape(seeds)[0], ops.shape(inputs)[0]
         features = flatten_grid(features)
         features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
-        embedded = decoder.embedding(inputs)  # (T, E)
+        embedded = decoder.embed(inputs)  # (T, E)
         embedded = ops.broadcast_to(
             embedded[None, None], (rows, 1, length, embedded.shape[-1])
         )

@@ -82,7 +82,7 @@ def random_inputs(captioner, seed=1):
 def decode(captioner, features, tokens, operations=PLAIN, **arguments):
     decoder = captioner.decoder
     memory = decoder.project(operations, ops.convert_to_tensor(features))
-    return decoder.decode(operations, memory, decoder.embedding(tokens), **arguments)
+    return decoder.decode(operations, memory, decoder.embed(tokens), **arguments)
 
 
 def test_all_steps_at_once_equal_step_by_step():

@@ -11,15 +11,17 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import build_tiny_vgg16
+from conftest import build_tiny_vgg16, tiny_captioner
 from PIL import Image
 
 import train
 from config import PRESETS, Config
+from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import RUN_FILES, Captioner, load_captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
+from training import export
 from training.callbacks import BACKUP, averaged_weights, build_callbacks
 
 CAPTIONS = (
@@ -437,3 +439,49 @@ def test_limit_is_a_number(data_dir, tmp_path, capsys, limit):
         train.main(arguments_of(data_dir, tmp_path / "run", f"--limit={limit}"))
     assert caught.value.code == 2
     assert f"expected 1, 2, 3, ...; received '{limit}'" in capsys.readouterr().err
+
+
+# What is shipped
+
+
+def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys):
+    run, _ = straight
+    output = tmp_path / "shipped"
+    arguments = [run, "--data-dir", data_dir, "--output", output]
+    arguments += ["--cache-dir", tmp_path / "cache", "--metrics", "bleu,cider"]
+    assert export.main([str(argument) for argument in arguments]) == 0
+    assert {path.name for path in output.iterdir()} == {
+        *RUN_FILES,
+        "history.csv",
+        "scores.json",
+    }
+    scores = json.loads((output / "scores.json").read_text())["dev"]
+    trained = json.loads((run / "scores.json").read_text())["dev"]
+    assert scores["cider"] == pytest.approx(trained["cider"], abs=0.05)
+    assert {"bleu_4", "cider", "tokenizer"} <= scores.keys()
+    sizes = [(f / "decoder.weights.h5").stat().st_size for f in (output, run)]
+    assert sizes[0] < sizes[1]
+    assert capsys.readouterr().out.splitlines()[-1] == str(output)
+    assert export.main([str(tmp_path), *map(str, arguments[1:])]) == 2
+    assert "not a complete run directory" in capsys.readouterr().err
+
+
+def test_the_encoder_has_a_rate_of_its_own():
+    """Adam's first step is the rate itself, whatever the gradient."""
+    for rate in (1.0, 0.1):
+        captioner = tiny_captioner(trainable_from="last", encoder_rate=rate)
+        before = [variable.numpy() for variable in captioner.trainable_variables]
+        captioner.compile_for_training(1e-3)
+        generator = np.random.default_rng(0)
+        texts = list(generator.integers(3, 10, (2, 3, 5)))
+        tokens, positions, targets, weights = pack_captions(texts, 8, 15, generator)
+        shape = (2, *captioner.frozen_part.output_shape[1:])
+        features = generator.random(shape).astype("float32")
+        inputs = {"features": features, "tokens": tokens, "positions": positions}
+        captioner.train_on_batch(inputs, targets, weights)
+        of_encoder = {id(v) for v in captioner.encoder.trainable_variables}
+        assert len(of_encoder) == 2
+        for variable, old in zip(captioner.trainable_variables, before, strict=True):
+            step = np.abs(variable.numpy() - old).max()
+            factor = rate if id(variable) in of_encoder else 1.0
+            assert step == pytest.approx(1e-3 * factor, rel=1e-2)

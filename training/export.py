@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 from dataset.files import write_whole
+from evaluation.captions import METRICS
 from models.captioner import load_captioner
 from training.data import encode_images, read_split
 from training.scoring import caption_images, score_images
-
-METRICS = ("bleu", "meteor", "rouge_l", "cider")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--metrics", default=",".join(METRICS))
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -46,7 +46,8 @@ def export(arguments: argparse.Namespace) -> dict[str, float | str]:
     shipped = load_captioner(output)
     images = read_split(shipped.config, arguments.data_dir, "dev")
     encoded = encode_images(shipped, images, arguments.cache_dir)
-    scores = score_images(encoded, caption_images(shipped, encoded), METRICS)
+    captions = caption_images(shipped, encoded)
+    scores = score_images(encoded, captions, arguments.metrics.split(","))
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(output / "scores.json", text.encode())
     return scores
