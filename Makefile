@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help demo test test-jax lint bench
 

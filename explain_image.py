@@ -5,9 +5,12 @@ python explain_image.py photo.jpg
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 import numpy as np
 from tqdm import tqdm

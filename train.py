@@ -8,9 +8,12 @@ python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
 import argparse
 import json
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 import keras
 

@@ -435,7 +435,8 @@ def test_chosen_words_lie_at_their_place(tmp_path):
     some = SimpleNamespace(
         **(vars(whole) | chosen | {"words": ("dog",), "steps": (2,)})
     )
-    (method,) = read_page(tmp_path, [[some]])["photos"][0]["methods"]
+    _, _, data = read_page(tmp_path, [[some]])
+    (method,) = data["photos"][0]["methods"]
     assert method["sentence"] == [START, "a", "brown", "dog", "runs"]
     assert method["words"][0]["step"] == 2
     assert len(method["words"][0]["preceding"]) == 3
