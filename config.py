@@ -41,8 +41,8 @@ class Config:
     epochs: int = 20
     learning_rate: float = 5e-4  # peak rate of Adam
     encoder_rate: float = 1.0  # factor on the rate of the encoder's trained layers
-    schedule: str = "constant"  # one of SCHEDULES, after the warm-up
-    warmup_steps: int = 0  # steps in which the rate rises from 0
+    schedule: str = "constant"  # one of SCHEDULES
+    warmup_steps: int = 0  # steps in which the rate rises from 0 (cosine only)
     label_smoothing: float = 0.0  # share of the target spread over the vocabulary
     clip_value: float = 0.1  # largest absolute gradient entry; 0 switches it off
     weight_average: float = 0.0  # momentum of the averaged weights; 0 switches it off
@@ -80,6 +80,11 @@ class Config:
         for name in ("clip_value", "warmup_steps", "length_penalty", "seed"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < math.inf, "0 or more")
+        if self.warmup_steps > 0 and self.schedule == "constant":
+            raise ValueError(
+                f"warmup_steps must be 0 where schedule is constant; received "
+                f"{self.warmup_steps}. Set schedule=cosine, or warmup_steps=0."
+            )
         if self.flip_images and self.dataset == "scenes":
             raise ValueError(
                 "flip_images cannot be used on scenes: their captions say left and "

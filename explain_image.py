@@ -7,17 +7,18 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 import numpy as np
+from command_line import positive
 from tqdm import tqdm
 
 import report
-from dataset.images import list_images, load_image
+from dataset.images import ImageError, list_images, load_image
 from models import METHODS, Captioner, Explanation, explain, load_captioner
+from models.explainers import contrast_token, known_tokens
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 
@@ -33,29 +34,32 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--caption", metavar="TEXT", help="explain this text instead")
     parser.add_argument("--words", metavar="WORD,...", help="explain only these")
     parser.add_argument("--contrast", metavar="WORD", help="why not this word?")
-    parser.add_argument("--beam-size", type=positive, default=3)
+    parser.add_argument("--beam-size", type=positive, help="default: the model's own")
     parser.add_argument("--output", type=Path, default=Path("explanations"))
     return parser.parse_args(argv)
 
 
-def positive(text: str) -> int:
-    """Reads a whole number above 0."""
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, ...; received {text!r}")
-    return int(text)
-
-
-def image_folders(images: list[str], output: Path) -> Iterator[tuple[Path, Path]]:
-    """Yields every image file with the folder of its explanation."""
+def image_folders(
+    images: list[str], output: Path
+) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Returns every image file with the folder of its explanation, and problems."""
+    photos, problems = [], []
     taken: set[str] = set()
     for name in images:
         path = Path(name)
-        for image in list_images(path) if path.is_dir() else [path]:
-            folder, number = image.stem, 2
-            while folder in taken:
-                folder, number = f"{image.stem}-{number}", number + 1
-            taken.add(folder)
-            yield image, output / folder
+        try:
+            files = list_images(path) if path.is_dir() else [path]
+        except (ImageError, OSError) as error:
+            problems.append(str(error))
+            continue
+        for file in files:
+            stem = file.stem.strip(". ") or "photo"
+            folder, number = stem, 2
+            while folder.casefold() in taken:
+                folder, number = f"{stem}-{number}", number + 1
+            taken.add(folder.casefold())
+            photos.append((file, output / folder))
+    return photos, problems
 
 
 def explain_photo(
@@ -63,7 +67,7 @@ def explain_photo(
 ) -> list[Explanation]:
     """Explains one photo with each of the chosen methods."""
     methods = list(METHODS) if arguments.method == "all" else [arguments.method]
-    words = arguments.words.split(",") if arguments.words else None
+    words = None if arguments.words is None else arguments.words.split(",")
     caption = arguments.caption
     explanations = []
     for method in methods:
@@ -82,12 +86,21 @@ def explain_photo(
 
 
 def write(explanations: list[Explanation], folder: Path) -> list[Path]:
-    """Writes the data, the pictures and the report of one photo."""
+    """Writes data, pictures and report of one photo, several methods in subfolders."""
     paths = []
     for explanation in explanations:
-        several = len(explanations) > 1
-        paths += explanation.save(folder / explanation.method if several else folder)
-    return paths + report.write(explanations, folder)
+        below = folder / explanation.method if len(explanations) > 1 else folder
+        paths += explanation.save(below)
+        paths += report.write_pictures(explanation, below)
+    return [*paths, report.write_report(folder / "report.html", [explanations])]
+
+
+def check_words(captioner: Captioner, arguments: argparse.Namespace) -> None:
+    """Refuses texts that no photo can be explained with."""
+    if arguments.caption is not None:
+        known_tokens(captioner, arguments.caption)
+    if arguments.contrast is not None:
+        contrast_token(captioner, arguments.contrast)
 
 
 def explain_photos(
@@ -101,12 +114,13 @@ def explain_photos(
         try:
             image = load_image(photo)
             explanations = explain_photo(captioner, image, arguments)
-        except ValueError as error:
-            problems.append(str(error))
+            paths += write(explanations, folder)
+        except (ValueError, OSError) as error:
+            named = isinstance(error, ImageError)
+            problems.append(str(error) if named else f"{photo}: {error}")
             continue
         caption = explanations[0].caption
         tqdm.write(f"{photo}: {caption}", sys.stdout)
-        paths += write(explanations, folder)
         cards.append(report.Card(caption, image, f"{folder.name}/report.html"))
     if len(cards) > 1:
         paths.append(report.write_index(arguments.output / "index.html", cards))
@@ -117,12 +131,15 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     arguments = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    photos, problems = image_folders(arguments.images, arguments.output)
+    paths: list[Path] = []
     try:
-        photos = list(image_folders(arguments.images, arguments.output))
         captioner = load_captioner(arguments.model)
-        paths, problems = explain_photos(captioner, photos, arguments)
+        check_words(captioner, arguments)
+        paths, more = explain_photos(captioner, photos, arguments)
+        problems += more
     except (ValueError, OSError) as error:
-        paths, problems = [], [str(error)]
+        problems.append(str(error))
     for path in paths:
         print(path)
     for problem in problems:

@@ -17,7 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 import keras
 
-from config import PRESETS, Config
+from command_line import positive
+from config import DECODERS, PRESETS, Config
+from dataset.files import write_whole
 from dataset.vocabulary import Vocabulary
 from models.captioner import (
     Captioner,
@@ -41,15 +43,16 @@ SCORES = "scores.json"  # written last: the run is finished
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", choices=PRESETS, default="flickr30k")
+    parser.add_argument("--config", choices=PRESETS, help="default: flickr30k")
+    parser.add_argument("--decoder", choices=DECODERS)
     parser.add_argument("--from", dest="start", help="captioner to go on from")
     parser.add_argument("--run", type=Path, required=True, help="folder to write")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument(
         "--encoder-weights",
-        default="imagenet",
         metavar="FILE",
-        help="imagenet (downloaded), none, a file, or a shipped captioner's name",
+        help="imagenet (downloaded; the default), none, a file, or a shipped "
+        "captioner's name",
     )
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE")
@@ -60,13 +63,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def positive(text: str) -> int:
-    """Reads a whole number above 0."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, ...; received {text!r}")
-    return int(text)
-
-
 def choose_captioner(arguments: argparse.Namespace) -> Captioner:
     """Returns the captioner to train, new or from the run that is resumed.
 
@@ -75,15 +71,10 @@ def choose_captioner(arguments: argparse.Namespace) -> Captioner:
             does not exist.
     """
     run = arguments.run
-    exists = (run / "config.json").is_file()
     if not arguments.resume:
-        if exists and not arguments.overwrite:
-            raise ValueError(
-                f"{run} holds a run already. Go on with it (--resume), replace it "
-                "(--overwrite) or name another folder (--run)."
-            )
+        check_folder(run, arguments.overwrite)
         return start_captioner(arguments)
-    if not exists:
+    if not (run / "config.json").is_file():
         raise ValueError(f"--resume: there is no run in {run}.")
     if (run / SCORES).is_file():
         raise ValueError(
@@ -94,28 +85,64 @@ def choose_captioner(arguments: argparse.Namespace) -> Captioner:
         raise ValueError(
             "--resume goes on with the settings of the run; no --set and no --from."
         )
+    refuse_new_settings(arguments, "--resume")
     keras.utils.set_random_seed(Config.from_json(run / "config.json").seed)
     return load_captioner(run)
 
 
+def check_folder(run: Path, overwrite: bool) -> None:
+    """Refuses a folder in which a new run would replace what it may not.
+
+    Raises:
+        ValueError: The folder holds a run and is not to be overwritten, or holds
+            something else.
+    """
+    if (run / "config.json").is_file():
+        if not overwrite:
+            raise ValueError(
+                f"{run} holds a run already. Go on with it (--resume), replace it "
+                "(--overwrite) or name another folder (--run)."
+            )
+    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise ValueError(
+            f"{run} is no run (it has no config.json); expected a new or empty folder, "
+            "or a run. Name another folder with --run."
+        )
+
+
+def refuse_new_settings(arguments: argparse.Namespace, option: str) -> None:
+    """Refuses what only a new captioner can be given."""
+    names = ("config", "decoder", "encoder_weights")
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if given:
+        raise ValueError(
+            f"{option} goes on with a captioner that has its settings and weights; "
+            f"leave out --{given[0].replace('_', '-')}."
+        )
+
+
 def start_run(captioner: Captioner, run: Path) -> None:
-    """Writes the untrained captioner and removes what an earlier run left."""
-    shutil.rmtree(run / "logs", ignore_errors=True)
-    for name in (BACKUP, "history.csv", SCORES):
-        (run / name).unlink(missing_ok=True)
+    """Writes the untrained captioner and removes the rest of a run it replaces."""
+    if (run / "config.json").is_file():
+        shutil.rmtree(run / "logs", ignore_errors=True)
+        for name in (BACKUP, "history.csv", SCORES):
+            (run / name).unlink(missing_ok=True)
     captioner.save_run(run)
 
 
 def start_captioner(arguments: argparse.Namespace) -> Captioner:
     """Builds a new captioner, or takes the weights of the one given by --from."""
     if arguments.start is None:
-        config = PRESETS[arguments.config].with_settings(arguments.set)
+        config = PRESETS[arguments.config or "flickr30k"]
+        config = config.replace(decoder=arguments.decoder or config.decoder)
+        config = config.with_settings(arguments.set)
         keras.utils.set_random_seed(config.seed)
         images = read_split(config, arguments.data_dir, "train", arguments.limit)
         captions = (caption for image in images for caption in image.captions)
         vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
-        encoder = start_encoder(config, arguments.encoder_weights)
+        encoder = start_encoder(config, arguments.encoder_weights or "imagenet")
         return Captioner(config, vocabulary, encoder)
+    refuse_new_settings(arguments, "--from")
     start = load_captioner(arguments.start)
     config = start.config.with_settings(arguments.set)
     keras.utils.set_random_seed(config.seed)
@@ -177,7 +204,8 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     best = load_captioner(run)
     captions = caption_images(best, validation)
     scores = score_images(validation, captions, DEFAULT_METRICS)
-    (run / SCORES).write_text(json.dumps({"dev": scores}, indent=2) + "\n")
+    text = json.dumps({"dev": scores}, indent=2) + "\n"
+    write_whole(run / SCORES, text.encode())
     (run / BACKUP).unlink()
     for name, value in scores.items():
         print(f"{name:10} {value:.4f}" if name != "tokenizer" else f"{name} {value}")

@@ -1,7 +1,7 @@
 """Reader of Flickr8k and Flickr30k as their authors publish them.
 
 DATA_DIR/images/*.jpg
-DATA_DIR/text/<name>.token.txt            image.jpg#0<TAB>caption
+DATA_DIR/text/<name>.token.txt            image.jpg#0<TAB>caption (or <name>.token)
 DATA_DIR/text/<name>.<split>Images.txt    one image file name a line
 """
 
@@ -30,7 +30,7 @@ def read_flickr(data_dir: str | Path, split: str) -> list[CaptionedImage]:
             file or caption. All of them are listed at once.
     """
     data_dir = Path(data_dir)
-    token_path = _single_file(data_dir / "text", "*.token.txt")
+    token_path = _single_file(data_dir / "text", "*.token.txt", "*.token")
     list_path = _single_file(data_dir / "text", f"*.{split}Images.txt")
     captions = read_token_file(token_path)
     names = [line.strip() for line in _read_text(list_path).split("\n")]
@@ -79,12 +79,14 @@ def _read_text(path: str | Path) -> str:
     return Path(path).read_bytes().decode("utf-8-sig", errors="replace")
 
 
-def _single_file(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
+def _single_file(folder: Path, *patterns: str) -> Path:
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    # Flickr8k comes with its captions' lemmas in a second file.
+    found = [path for path in paths if ".lemma." not in path.name]
     if len(found) != 1:
         received = ", ".join(path.name for path in found) or "none"
         raise DatasetError(
-            f"{folder} must hold one file {pattern}; found {received}. "
+            f"{folder} must hold one file {' or '.join(patterns)}; found {received}. "
             "Give the dataset's folder with --data-dir."
         )
     return found[0]

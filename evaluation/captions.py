@@ -1,6 +1,7 @@
 """Scores of captions against references, by the official COCO tools."""
 
-import shutil
+import functools
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from pycocoevalcap.bleu.bleu import Bleu
@@ -61,33 +62,51 @@ def score_captions(
         "python" where there is no Java to run the Penn Treebank tokenizer.
 
     Raises:
-        ValueError: A metric is unknown or needs Java that is missing, or the two
-            sets of images differ.
+        ValueError: A metric is unknown or needs Java that is missing, the two sets
+            of images differ, or the tokenizer loses captions.
     """
-    _check(references, candidates, metrics)
-    has_java = shutil.which("java") is not None
-    tokenize = _ptb_tokenize if has_java else _python_tokenize
+    check_metrics(metrics)
+    _check_images(references, candidates)
+    tokenize = _ptb_tokenize if has_java() else _python_tokenize
     references = tokenize(references)
     candidates = tokenize({key: [text] for key, text in candidates.items()})
     scores: dict[str, float | str] = {}
     for metric in metrics:
         scores |= METRICS[metric](references, candidates)
-    return scores | {"tokenizer": "ptb" if has_java else "python"}
+    return scores | {"tokenizer": "ptb" if has_java() else "python"}
 
 
-def _check(references, candidates, metrics) -> None:
+@functools.cache
+def has_java() -> bool:
+    """Tells whether Java runs; on macOS there is a `java` that only asks for one."""
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    try:
+        return subprocess.run(["java", "-version"], timeout=60, **quiet).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Refuses metrics that are unknown or cannot be computed here.
+
+    Raises:
+        ValueError: A metric is not in METRICS, or needs Java and there is none.
+    """
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown:
         raise ValueError(
             f"Unknown metric {unknown[0]!r}; expected some of {', '.join(METRICS)}."
         )
     need_java = [metric for metric in metrics if metric in NEED_JAVA]
-    if need_java and shutil.which("java") is None:
+    if need_java and not has_java():
         others = ",".join(metric for metric in METRICS if metric not in NEED_JAVA)
         raise ValueError(
-            f"{need_java[0]} needs Java 8 or newer; no `java` was found on PATH. "
+            f"{need_java[0]} needs Java 8 or newer; no `java` on PATH runs. "
             f"Install it, or leave it out with --metrics {others}."
         )
+
+
+def _check_images(references, candidates) -> None:
     if set(references) != set(candidates):
         raise ValueError(
             f"Every image needs references and a caption; {len(references)} have "
@@ -98,7 +117,16 @@ def _check(references, candidates, metrics) -> None:
 
 def _ptb_tokenize(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     rows = {key: [{"caption": t} for t in texts] for key, texts in captions.items()}
-    return PTBTokenizer().tokenize(rows)
+    tokenized = PTBTokenizer().tokenize(rows)
+    expected = {key: len(texts) for key, texts in captions.items()}
+    found = {key: len(texts) for key, texts in tokenized.items()}
+    if found != expected:
+        raise ValueError(
+            f"The Penn Treebank tokenizer was given {sum(expected.values())} captions "
+            f"of {len(expected)} images; {sum(found.values())} of {len(found)} came "
+            "back. See what `java` printed above."
+        )
+    return tokenized
 
 
 def _python_tokenize(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -13,9 +13,9 @@ from keras import ops
 
 from config import Config
 from dataset.images import load_image
-from dataset.vocabulary import END, START, Vocabulary
+from dataset.vocabulary import END, PADDING, START, Vocabulary
 from models.adaptive_attention import AdaptiveAttentionDecoder
-from models.beam_search import Hypotheses, beam_search
+from models.beam_search import IMPOSSIBLE, Hypotheses, beam_search
 from models.encoder import build_encoder, flatten_grid, preprocess, split_encoder
 from models.gradients import compiled
 from models.relevance_rules import Operations
@@ -42,12 +42,14 @@ class Caption:
     Attributes:
         text: The words, joined by blanks.
         words: The words (T,).
+        tokens: Their ids (T,).
         log_probabilities: The logarithm of each word's probability (T,).
         score: The sentence's log-probability, divided by length ** length_penalty.
     """
 
     text: str
     words: tuple[str, ...]
+    tokens: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
 
@@ -115,13 +117,22 @@ class Captioner(keras.Model):
         return self._finish(ops.convert_to_tensor(frozen))
 
     def caption(
-        self, paths: Sequence[str | Path], beam_size: int = 3, batch_size: int = 8
+        self,
+        paths: Sequence[str | Path],
+        beam_size: int | None = None,
+        batch_size: int = 8,
     ) -> list[Caption]:
         """Describes image files, in order.
+
+        Args:
+            paths: The files.
+            beam_size: Of the search; that of config if None.
+            batch_size: Files encoded together.
 
         Raises:
             ImageError: A file cannot be read as an image.
         """
+        paths = [paths] if isinstance(paths, (str, Path)) else paths
         captions = []
         for start in range(0, len(paths), batch_size):
             images = [load_image(path) for path in paths[start : start + batch_size]]
@@ -211,7 +222,9 @@ class Captioner(keras.Model):
     def _next(self, memory, tokens, state):
         embedded = self.decoder.embed(tokens)[:, :, None]  # (B, K, 1, E)
         output = self.decoder.decode(Operations(), memory, embedded, state)
-        return ops.log_softmax(output.logits), output.state
+        never = np.zeros(len(self.vocabulary), "float32")
+        never[[PADDING, START]] = IMPOSSIBLE
+        return ops.log_softmax(output.logits) + never, output.state
 
     def _run_trained(self, frozen, training=False):
         features = ops.cast(frozen, self.compute_dtype)
@@ -226,8 +239,9 @@ class Captioner(keras.Model):
 
     def _to_caption(self, tokens, log_probabilities, score) -> Caption:
         words = tuple(self.vocabulary.decode(tokens))
+        ids = tuple(int(token) for token in tokens[: len(words)])
         kept = tuple(float(value) for value in log_probabilities[: len(words)])
-        return Caption(" ".join(words), words, kept, float(score))
+        return Caption(" ".join(words), words, ids, kept, float(score))
 
 
 class Adam(keras.optimizers.Adam):

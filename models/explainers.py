@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from dataset.images import load_image
-from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
+from dataset.vocabulary import PADDING, SPECIAL_TOKENS, START, split_words
 from models.captioner import Captioner
 from models.encoder import flatten_grid, preprocess
 from models.encoder_relevance import relevance_propagator
@@ -17,6 +17,7 @@ from models.explanation import Explanation
 from models.gradients import compiled, vector_jacobian_product
 from models.relevance_rules import GradientOperations, Operations, RelevanceOperations
 
+ROW_MULTIPLE = 4  # explained words are padded to a multiple of it
 RELEVANCE = RelevanceOperations()
 GRADIENT = GradientOperations()
 
@@ -54,12 +55,18 @@ class Method:
         explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> relevance
             of (pixels (R, H, W, 3), features (R, h, w, D)).
         is_balanced: Whether words, features and pixels share out the logit.
+        explains_words: Whether it says anything about the preceding words.
     """
 
     summary: str
     operations: Operations
     explain: Callable
     is_balanced: bool = False
+    explains_words: bool = True
+
+    def words(self, relevance: np.ndarray) -> np.ndarray:
+        """Returns the relevance of the preceding words, NaN if there is none."""
+        return relevance if self.explains_words else np.full_like(relevance, np.nan)
 
 
 def explain(
@@ -69,18 +76,18 @@ def explain(
     caption: str | None = None,
     words: Sequence[str] | None = None,
     contrast: str | None = None,
-    beam_size: int = 3,
+    beam_size: int | None = None,
 ) -> Explanation:
     """Explains the words of an image's caption.
 
     Args:
         captioner: The model.
-        image: An image file, or RGB pixels uint8 (224, 224, 3).
+        image: An image file, or RGB pixels uint8 of the encoder's size (224, 224, 3).
         method: A name from METHODS.
         caption: The text to explain; the captioner's own if None.
         words: Explain only these words of the caption; all if None.
         contrast: Explain why each word and not this one: the difference of the logits.
-        beam_size: Of the search for the caption.
+        beam_size: Of the search for the caption; the captioner's own if None.
 
     Raises:
         ImageError: The file cannot be read as an image.
@@ -91,20 +98,20 @@ def explain(
         raise ValueError(
             f"Unknown method {method!r}; expected one of {', '.join(METHODS)}."
         )
-    if not isinstance(image, np.ndarray):
-        image = load_image(image)
+    image = _pixels_of(image, captioner)
     features = captioner.encode(image[None])  # (1, h, w, D)
     if caption is None:
-        text = captioner.caption_features(features, beam_size)[0].text
-    else:
-        text = caption
-    tokens = _tokens(captioner, text)
+        caption = captioner.caption_features(features, beam_size)[0].text
+        if not caption:
+            raise ValueError("The captioner found no word for this photo.")
+    tokens = known_tokens(captioner, caption)
     steps = _steps(tokens, captioner, words)
     stage = explain_decoder(
         captioner, METHODS[method].operations, features, tokens, steps, contrast
     )
     inputs = preprocess(image[None], captioner.config.encoder)
     pixels, feature_relevance = METHODS[method].explain(captioner, inputs, stage)
+    pixels = pixels[..., ::-1]  # the encoder reads BGR
     names = captioner.vocabulary.words
     lost = np.full((len(steps), 2), np.nan)
     if METHODS[method].is_balanced:
@@ -115,12 +122,13 @@ def explain(
         image=image,
         caption=" ".join(names[token] for token in tokens),
         method=method,
+        contrast=contrast,
         words=tuple(names[tokens[step]] for step in steps),
         steps=tuple(int(step) for step in steps),
         inputs=(SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
         pixels=pixels,
         features=feature_relevance,
-        preceding_words=stage.preceding_words,
+        preceding_words=METHODS[method].words(stage.preceding_words),
         attention=stage.attention,
         beta=stage.beta,
         logits=stage.logits,
@@ -151,27 +159,35 @@ def explain_decoder(
         contrast: See `explain`.
     """
     _, height, width, channels = features.shape
-    seeds = np.zeros((len(steps), len(captioner.vocabulary)), "float32")
     rows = np.arange(len(steps))
+    seeds = np.zeros((_few_sizes(len(steps)), len(captioner.vocabulary)), "float32")
     seeds[rows, tokens[steps]] = 1.0
     if contrast is not None:
-        seeds[:, _known(captioner, contrast)] -= 1.0
-    inputs = np.concatenate([[START], tokens[:-1]]).astype("int32")
+        seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
+    padded_steps = np.zeros(len(seeds), "int32")
+    padded_steps[rows] = steps
+    inputs = np.full(max(len(tokens), captioner.config.max_caption_words), PADDING)
+    inputs[: len(tokens)] = [START, *tokens[:-1]]
     stage = _decoder_function(captioner, operations)
-    outputs = stage(features, ops.convert_to_tensor(inputs), np.int32(steps), seeds)
+    outputs = stage(features, np.int32(inputs), padded_steps, seeds)
     logits, gradient, by_word, attention, beta, log_probabilities = (
-        ops.convert_to_numpy(output) for output in outputs
+        ops.convert_to_numpy(output)[rows] for output in outputs
     )
     grid = (len(steps), height, width)
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
         feature_gradient=gradient.reshape(*grid, channels),
-        preceding_words=by_word,
+        preceding_words=by_word[:, : len(tokens)],
         attention=attention.reshape(grid),
         beta=beta,
         logits=logits,
         log_probabilities=log_probabilities[rows, tokens[steps]],
     )
+
+
+def _few_sizes(count: int) -> int:
+    """Rounds up, so that few sizes occur and few functions are compiled."""
+    return -(-count // ROW_MULTIPLE) * ROW_MULTIPLE
 
 
 @functools.lru_cache(maxsize=16)
@@ -218,8 +234,11 @@ def _propagator(captioner: Captioner, preset: str) -> Callable:
 
 
 def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
+    rows = len(relevance)
+    padding = [(0, _few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
     propagate = _propagator(captioner, preset)
-    return ops.convert_to_numpy(propagate(inputs, relevance[None]))[0]
+    found = propagate(inputs, np.pad(relevance, padding)[None])
+    return ops.convert_to_numpy(found)[0, :rows]
 
 
 def _lrp(captioner, inputs, stage: DecoderStage):
@@ -310,12 +329,33 @@ METHODS = {
         _guided_grad_cam,
     ),
     "attention": Method(
-        "Where the decoder attended to when it wrote the word.", GRADIENT, _attention
+        "Where the decoder attended to when it wrote the word.",
+        GRADIENT,
+        _attention,
+        explains_words=False,
     ),
 }
 
 
-def _tokens(captioner: Captioner, text: str) -> np.ndarray:
+def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:
+    if not isinstance(image, np.ndarray):
+        return load_image(image)
+    expected = captioner.encoder.input_shape[1:]
+    if image.dtype != np.uint8 or image.shape != expected:
+        raise ValueError(
+            f"An image must be uint8 {expected}, or a file; received {image.dtype} "
+            f"{image.shape}."
+        )
+    return image
+
+
+def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
+    """Returns the ids (T,) of a caption's words.
+
+    Raises:
+        ValueError: The caption is empty, too long or has words that the captioner
+            does not know; all of them are named.
+    """
     vocabulary = captioner.vocabulary
     unknown = vocabulary.unknown_words(text)
     if unknown:
@@ -335,17 +375,29 @@ def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:
     if words is None:
         return np.arange(len(tokens))
     names = [captioner.vocabulary.words[token] for token in tokens]
+    words = [words] if isinstance(words, str) else words
     wanted = [part for word in words for part in split_words(word)]
     missing = [word for word in wanted if word not in names]
-    if missing or not wanted:
+    if not wanted:
+        raise ValueError("No word to explain was named.")
+    if missing:
         raise ValueError(
-            f"{', '.join(map(repr, missing)) or 'No word'} is not in the caption "
+            f"{', '.join(map(repr, missing))} is not in the caption "
             f"{' '.join(names)!r}."
         )
     return np.asarray([step for step, name in enumerate(names) if name in wanted])
 
 
-def _known(captioner: Captioner, word: str) -> int:
-    if word.lower() not in captioner.vocabulary:
-        raise ValueError(f"--contrast: the captioner does not know {word!r}.")
-    return captioner.vocabulary.id_of(word.lower())
+def contrast_token(captioner: Captioner, word: str, explained=()) -> int:
+    """Returns the id of the word that explained tokens are contrasted with.
+
+    Raises:
+        ValueError: The captioner does not know it, or it is explained itself.
+    """
+    word = word.lower()
+    if word not in captioner.vocabulary:
+        raise ValueError(f"The captioner does not know {word!r}; contrast another.")
+    token = captioner.vocabulary.id_of(word)
+    if token in explained:
+        raise ValueError(f"{word!r} cannot be contrasted with itself.")
+    return token

@@ -21,6 +21,7 @@ class Explanation:
         image: The photo as the model saw it, uint8 RGB (H, W, 3).
         caption: The explained sentence.
         method: The name of the method.
+        contrast: The word whose logit is subtracted, or None.
         words: The explained words (R,).
         steps: Their places in the caption (R,), starting at 0.
         inputs: What the decoder read at each step (T,): the start token and the words.
@@ -39,6 +40,7 @@ class Explanation:
     image: np.ndarray
     caption: str
     method: str
+    contrast: str | None
     words: tuple[str, ...]
     steps: tuple[int, ...]
     inputs: tuple[str, ...]
@@ -54,8 +56,9 @@ class Explanation:
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `explanation.json` and `explanation.npz`; returns their paths.
 
-        The JSON holds what a reader looks at, the NPZ every array (features and
-        pixels in half precision).
+        The JSON holds what a reader looks at, the NPZ every array. To stay small,
+        `pixels` and `features` are kept in half precision, each word divided by its
+        largest absolute value: multiply by `pixels_scale` and `features_scale` (R,).
         """
         summary = json.dumps(self._summary(), indent=2) + "\n"
         arrays = io.BytesIO()
@@ -71,9 +74,12 @@ class Explanation:
             for name, value in vars(self).items()
             if isinstance(value, np.ndarray)
         }
-        large = ("pixels", "features")
-        halved = {name: arrays[name].astype("float16") for name in large}
-        return arrays | halved | {"steps": np.asarray(self.steps)}
+        for name in ("pixels", "features"):
+            scale = np.abs(arrays[name]).max((1, 2, 3))
+            safe = np.where(scale > 0, scale, 1.0)[:, None, None, None]
+            arrays[name] = (arrays[name] / safe).astype("float16")
+            arrays[f"{name}_scale"] = scale
+        return arrays | {"steps": np.asarray(self.steps)}
 
     def _summary(self) -> dict:
         words = [
@@ -86,7 +92,7 @@ class Explanation:
                 "image_relevance": float(self.features[row].sum()),
                 "pixel_relevance": float(self.pixels[row].sum()),
                 "word_relevance": {
-                    f"{index} {name}": float(self.preceding_words[row, index])
+                    f"{index} {name}": _number(self.preceding_words[row, index])
                     for index, name in enumerate(self.inputs[: step + 1])
                 },
                 "lost_in_decoder": _number(self.lost[row, 0]),
@@ -94,7 +100,8 @@ class Explanation:
             }
             for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
         ]
-        return {"caption": self.caption, "method": self.method, "words": words}
+        names = ("caption", "method", "contrast")
+        return {name: getattr(self, name) for name in names} | {"words": words}
 
 
 def _number(value: float) -> float | None:

@@ -132,6 +132,8 @@ class Reader:
     def add_layer(self, layer, sources: tuple[int, ...]) -> int:
         """Appends the steps of a layer; returns the number of its output value."""
         if isinstance(layer, keras.Model):
+            if len(sources) != 1:
+                raise unsupported(layer, "a nested model may have one input only")
             return self.read(layer, *sources)
         kind = type(layer).__name__
         if kind not in READERS:

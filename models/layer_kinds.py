@@ -30,7 +30,7 @@ def unsupported(layer, reason: str) -> ValueError:
 def _activation(reader, layer, sources) -> int:
     """Appends the activation function of a layer."""
     function = layer.activation
-    name = "linear" if function is None else function.__name__
+    name = getattr(function, "__name__", "linear" if function is None else "unnamed")
     if name == "linear":
         return sources[0]
     if name == "softmax":

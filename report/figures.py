@@ -137,7 +137,7 @@ def _write_title(figure: Figure, explanation) -> None:
         figure,
         MARGIN,
         top - 0.32 * len(lines) - 0.12,
-        f"explained word by word with {method_label(explanation.method)}",
+        f"explained word by word with {method_label(explanation)}",
         size=10,
         color=QUIET,
     )
@@ -219,7 +219,7 @@ def word_relevance_figure(explanation) -> Figure:
     if len(inputs) <= MAX_NUMBERED_WORDS:
         _number_cells(axes, matrix, past, 0.6 * mesh.norm.vmax)
     _draw_scale(figure, mesh, left + breadth + 0.18, below, height)
-    _title_words(figure, explanation.method)
+    _title_words(figure, explanation)
     return figure
 
 
@@ -277,13 +277,12 @@ def _draw_scale(figure: Figure, mesh, left: float, bottom: float, side: float) -
     bar.outline.set_visible(False)
 
 
-def _title_words(figure: Figure, method: str) -> None:
+def _title_words(figure: Figure, explanation) -> None:
     top = figure.get_size_inches()[1] - MARGIN
     title = "Relevance of the preceding words"
     text_at(figure, MARGIN, top - 0.17, title, size=15, weight="bold")
-    note = (
-        f"rows: predicted words · columns: words before them · {method_label(method)}"
-    )
+    label = method_label(explanation)
+    note = f"rows: predicted words · columns: words before them · {label}"
     text_at(figure, MARGIN, top - 0.42, note, size=9, color=QUIET)
 
 

@@ -108,7 +108,7 @@ def _method_record(explanation) -> dict:
     rows = range(len(explanation.words))
     return {
         "name": explanation.method,
-        "label": method_label(explanation.method),
+        "label": method_label(explanation),
         "caption": explanation.caption,
         "sentence": [explanation.inputs[0], *explanation.caption.split()],
         "words": [_word_record(explanation, relevance[row], row) for row in rows],

@@ -4,6 +4,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -60,5 +61,5 @@ def write_index(path: str | Path, cards: Sequence[Card]) -> Path:
 def _card(card: Card) -> str:
     picture = data_uri("jpeg", photo_jpeg(card.image))
     caption = html.escape(card.caption)
-    link = html.escape(card.link, quote=True)
+    link = html.escape(quote(card.link), quote=True)
     return f'<a href="{link}"><img src="{picture}" alt="">{caption}</a>'

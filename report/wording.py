@@ -16,9 +16,12 @@ METHOD_LABELS = {
 }
 
 
-def method_label(method: str) -> str:
-    """Returns a method's name as a reader knows it."""
-    return METHOD_LABELS.get(method, method.replace("_", " "))
+def method_label(explanation) -> str:
+    """Returns a method's name as a reader knows it, and what it contrasts with."""
+    method = explanation.method
+    label = METHOD_LABELS.get(method, method.replace("_", " "))
+    contrast = explanation.contrast
+    return label if contrast is None else f"{label}, rather than {contrast}"
 
 
 def percent(share: float) -> str:

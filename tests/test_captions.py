@@ -1,6 +1,6 @@
 """Scores of captions: the official tools called directly, and what is refused."""
 
-import shutil
+import subprocess
 
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
@@ -9,7 +9,8 @@ from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-from evaluation.captions import METRICS, score_captions
+from evaluation import captions
+from evaluation.captions import METRICS, has_java, score_captions
 
 REFERENCES = {
     "b": ["A brown dog runs on the grass.", "The dog, running!", "Dog in a field"],
@@ -23,12 +24,12 @@ CANDIDATES = {
     "c": "a child plays with a ball",
     "d": "",
 }
-needs_java = pytest.mark.skipif(not shutil.which("java"), reason="needs Java")
+needs_java = pytest.mark.skipif(not has_java(), reason="needs Java")
 
 
 @pytest.fixture
 def no_java(monkeypatch):
-    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(captions, "has_java", lambda: False)
 
 
 @needs_java
@@ -50,8 +51,8 @@ def test_scores_equal_the_official_tools():
     assert all(0 < score < 10 for score in found.values())
 
 
-def tokenize(captions):
-    rows = {key: [{"caption": t} for t in texts] for key, texts in captions.items()}
+def tokenize(texts_of):
+    rows = {key: [{"caption": t} for t in texts] for key, texts in texts_of.items()}
     return PTBTokenizer().tokenize(rows)
 
 
@@ -87,11 +88,38 @@ def test_the_references_themselves_score_best(no_java):
 
 def test_meteor_needs_java(no_java):
     expected = (
-        r"meteor needs Java 8 or newer; no `java` was found on PATH\. Install it, or "
+        r"meteor needs Java 8 or newer; no `java` on PATH runs\. Install it, or "
         r"leave it out with --metrics bleu,rouge_l,cider\."
     )
     with pytest.raises(ValueError, match=expected):
         score_captions(REFERENCES, CANDIDATES, ("bleu", "meteor"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (subprocess.CompletedProcess([], 0), True),
+        (subprocess.CompletedProcess([], 1), False),  # the stub of macOS
+        (FileNotFoundError(), False),
+        (subprocess.TimeoutExpired("java", 60), False),
+    ],
+)
+def test_java_is_there_if_it_runs(monkeypatch, outcome, expected):
+    def run(command, **_):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert has_java.__wrapped__() is expected
+
+
+@pytest.mark.parametrize("lost", [{}, {"a": ["x"], "b": ["y"]}])
+def test_captions_the_tokenizer_loses(monkeypatch, lost):
+    monkeypatch.setattr(captions, "has_java", lambda: True)
+    monkeypatch.setattr(PTBTokenizer, "tokenize", lambda self, rows: lost)
+    with pytest.raises(ValueError, match="given 3 captions of 2 images; . of . came"):
+        score_captions({"a": ["x", "z"], "b": ["y"]}, {"a": "x", "b": "y"})
 
 
 def test_unknown_metric():

@@ -64,6 +64,29 @@ def test_bad_photos_do_not_stop_the_good_ones(photo, tmp_path, capsys):
     assert "Traceback" not in captured.err
 
 
+def test_an_empty_folder_does_not_stop_the_good_ones(photo, tmp_path, capsys):
+    (tmp_path / "nothing").mkdir()
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    assert run(tmp_path / "nothing", photo, *options) == 2
+    assert (output / "scene" / "report.html").is_file()
+    assert "holds no image" in capsys.readouterr().err
+
+
+def test_problems_of_a_photo_name_it(photo, tmp_path, capsys):
+    options = ["--caption", TEXT, "--words", "ball", "--output", tmp_path / "out"]
+    assert run(photo, *options) == 2
+    assert f"{photo}: 'ball' is not in the caption" in capsys.readouterr().err
+
+
+def test_names_that_differ_in_case_or_have_only_dots(tmp_path):
+    photos, problems = explain_image.image_folders(
+        ["a/Dog.jpg", "a/dog.png", "a/...png"], tmp_path
+    )
+    folders = [folder.name for _, folder in photos]
+    assert folders == ["Dog", "dog-2", "photo"] and not problems
+
+
 def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()

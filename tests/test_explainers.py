@@ -46,6 +46,7 @@ def test_shapes_and_ranges(captioner, image, method):
     assert np.all((e.beta >= 0) & (e.beta <= 1))
     assert e.logits.shape == e.log_probabilities.shape == (T,)
     assert np.isnan(e.lost).all() != METHODS[method].is_balanced
+    assert np.isnan(e.preceding_words).all() != METHODS[method].explains_words
 
 
 def test_the_logit_is_shared_out(captioner, image):
@@ -150,7 +151,7 @@ def test_gradient_is_the_slope_of_the_logit():
 def test_own_caption_is_explained(image):
     captioner = tiny_captioner()
     bias = captioner.decoder.predictor.bias
-    bias.assign(bias + np.where(np.arange(bias.shape[0]) <= END, -1e3, 0.0))
+    bias.assign(bias + np.where(np.arange(bias.shape[0]) == END, -1e3, 0.0))
     found = captioner.caption_features(captioner.encode(image[None]), 2)[0]
     e = explain(captioner, image, beam_size=2)
     assert e.caption == found.text
@@ -169,7 +170,11 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     assert parts + row["lost_in_decoder"] == pytest.approx(row["logit"], abs=1e-4)
     with np.load(paths[1], allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["beta"], e.beta)
-        assert arrays["pixels"].shape == e.pixels.shape
+        for name in ("pixels", "features"):
+            values, scale = arrays[name], arrays[f"{name}_scale"]
+            found = values * scale[:, None, None, None]
+            limit = np.abs(getattr(e, name)).max()
+            np.testing.assert_allclose(found, getattr(e, name), atol=1e-3 * limit)
     assert sorted(tmp_path.iterdir()) == paths
 
 
@@ -181,12 +186,31 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ({"caption": " ."}, "no word to explain"),
         ({"caption": "a dog " * 5}, "has 10 words; at most 8"),
         ({"caption": TEXT, "words": ["ball"]}, "'ball' is not in the caption"),
+        ({"caption": TEXT, "words": []}, "No word to explain was named"),
         ({"caption": TEXT, "contrast": "zebra"}, "does not know 'zebra'"),
+        ({"caption": TEXT, "contrast": "dog"}, "contrasted with itself"),
     ],
 )
 def test_wrong_choices_say_what_is_wrong(captioner, image, arguments, message):
     with pytest.raises(ValueError, match=message):
         explain(captioner, image, **arguments)
+
+
+def test_pixels_are_red_green_blue_like_the_image(image):
+    captioner = tiny_captioner()
+    first = captioner.encoder.layers[2]
+    blind = first.kernel.numpy()
+    blind[:, :, 0] = 0  # the encoder reads blue first
+    first.kernel.assign(blind)
+    e = explain(captioner, image, "gradient", caption=TEXT)
+    assert np.all(e.pixels[..., 2] == 0)
+    assert np.all(np.abs(e.pixels[..., :2]).max((1, 2, 3)) > 0)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((224, 224, 3)), np.zeros((9, 9, 3), "u1")])
+def test_arrays_of_another_kind_are_refused(captioner, wrong):
+    with pytest.raises(ValueError, match=r"must be uint8 \(224, 224, 3\)"):
+        explain(captioner, wrong)
 
 
 def test_missing_photo_says_so(captioner, tmp_path):

@@ -57,8 +57,21 @@ def test_values_in_half_precision(tmp_path, paths):
 def test_a_full_cache_is_not_computed_again(tmp_path, paths):
     expected = np.array(cache(tmp_path, paths, Encoder()))
     encoder = Encoder()
-    np.testing.assert_array_equal(cache(tmp_path, paths, encoder), expected)
-    assert encoder.seen == []
+    again = cache(tmp_path, paths, encoder)
+    np.testing.assert_array_equal(again, expected)
+    assert encoder.seen == [] and again.mode == "r"
+
+
+@pytest.mark.parametrize("value", [7e4, -np.inf, np.nan])
+def test_features_that_half_precision_cannot_hold(tmp_path, paths, value):
+    def encode(some):
+        features = np.stack([features_of(path) for path in some])
+        features[1, 0, 2, 3] = value
+        return features
+
+    expected = r"features of .*1\.jpg are not finite in half precision.*largest is"
+    with pytest.raises(ValueError, match=expected):
+        cache(tmp_path / "cache", paths, encode)
 
 
 @pytest.mark.parametrize(

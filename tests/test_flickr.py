@@ -40,6 +40,18 @@ def test_images_come_in_the_order_of_the_list(data_dir):
     assert read_flickr(str(data_dir), "train") == [second, first]
 
 
+@pytest.mark.parametrize("name", ["Flickr8k.token.txt", "results_20130124.token"])
+def test_the_names_the_publishers_gave(data_dir, name):
+    expected = read_flickr(data_dir, "train")
+    path = (data_dir / "text/Tiny.token.txt").rename(data_dir / "text" / name)
+    lemmas = path.with_name("Flickr8k.lemma.token.txt")
+    lemmas.write_text(TOKENS.replace("runs", "run"))
+    assert read_flickr(data_dir, "train") == expected
+    path.unlink()
+    with pytest.raises(DatasetError, match="found none"):
+        read_flickr(data_dir, "train")
+
+
 def test_windows_files_are_read(tmp_path):
     tokens = b"\xef\xbb\xbf" + TOKENS.replace("\n", "\r\n").encode()
     folder = write_dataset(tmp_path, tokens, b"\xef\xbb\xbfa.jpg\r\n\r\nc.jpg\r\n")
@@ -98,7 +110,9 @@ def test_missing_and_ambiguous_files(data_dir, tmp_path):
         match=r"text must hold one file \*\.testImages\.txt; found none\. .*--data-dir",
     ):
         read_flickr(data_dir, "test")
-    with pytest.raises(DatasetError, match=r"one file \*\.token\.txt; found none"):
+    with pytest.raises(
+        DatasetError, match=r"one file \*\.token\.txt or \*\.token; found no"
+    ):
         read_flickr(tmp_path / "nowhere", "train")
     (data_dir / "text" / "Other.token.txt").touch()
     found = re.escape("found Other.token.txt, Tiny.token.txt")

@@ -76,7 +76,7 @@ def quick():
     with pytest.MonkeyPatch.context() as monkeypatch:
         kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
         monkeypatch.setitem(ENCODERS, "vgg16", kind)
-        monkeypatch.setattr("shutil.which", lambda name: None)
+        monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
         yield
 
 
@@ -207,7 +207,8 @@ def test_learning_rate_rises_and_falls():
     rate = train.learning_rate(config, 12)
     found = [float(rate(step)) for step in (0, 1, 4, 8, 12)]
     np.testing.assert_allclose(found, [0, 0.1, 0.4, 0.2, 0], atol=1e-6)
-    cold = train.learning_rate(config.replace(warmup_steps=0), 12)
+    config = config.replace(warmup_steps=0)
+    cold = train.learning_rate(config, 12)
     np.testing.assert_allclose([float(cold(s)) for s in (0, 6)], [0.4, 0.2], atol=1e-6)
     assert train.learning_rate(config.replace(schedule="constant"), 12) == 0.4
 
@@ -284,6 +285,7 @@ def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
         "trainable_from": "block5_conv3",
         "flip_images": "true",
         "schedule": "constant",
+        "warmup_steps": 0,
         "learning_rate": 1e-7,  # nothing changes: no epoch is better than the first
         "plateau_patience": 1,
         "early_stopping_patience": 3,
@@ -342,6 +344,42 @@ def test_a_run_is_resumed_as_it_was_begun(copied, data_dir, capsys):
     for more in (["--set", "epochs=9"], ["--from", str(copied)]):
         assert train.main([*arguments, *more]) == 2
         assert "goes on with the settings of the run" in capsys.readouterr().err
+    for more in (["--config", "scenes"], ["--encoder-weights", "none"]):
+        assert train.main([*arguments, *more]) == 2
+        error = capsys.readouterr().err
+        assert "--resume goes on with a captioner that has its" in error
+        assert f"leave out {more[0]}." in error
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "older"])
+def test_a_damaged_backup_is_named(copied, data_dir, capsys, damage):
+    (copied / "scores.json").unlink()
+    arrays = {"finished": 1} if damage == "older" else {"finished": 1, "steps": 2}
+    path = copied / BACKUP
+    np.savez(path, **arrays)
+    if damage != "older":
+        path.write_bytes(path.read_bytes()[: 200 if damage == "cut" else 0])
+    assert train.main(resume_arguments(data_dir, copied)) == 2
+    assert f"train.py: {path} is damaged or was written" in capsys.readouterr().err
+
+
+def test_a_backup_without_the_weights_is_named(copied, data_dir, capsys):
+    (copied / "scores.json").unlink()
+    np.savez(copied / BACKUP, finished=1, steps=2)
+    assert train.main(resume_arguments(data_dir, copied)) == 2
+    assert f"{copied / BACKUP} is damaged or was" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_kept(data_dir, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs/diary.txt").write_text("dear")
+    (tmp_path / "file").write_text("dear")
+    for run in (folder, tmp_path / "file"):
+        for more in ([], ["--overwrite"]):
+            assert train.main(arguments_of(data_dir, run, *more)) == 2
+            assert f"{run} is no run (it has no config.json)" in capsys.readouterr().err
+    assert [path.name for path in folder.rglob("*")] == ["logs", "diary.txt"]
 
 
 def test_an_existing_run_is_kept(copied, data_dir, tmp_path, capsys):
@@ -401,8 +439,20 @@ REFUSED = {
     "setting": (["--set", "epoch=3"], r"Unknown setting 'epoch'\. Did you mean"),
     "value": (["--set", "dropout=2"], r"dropout must be in \[0, 1\); received 2\.0"),
     "layer": (["--set", "trainable_from=conv9"], "must name a layer of the encoder"),
-    "data": (["--data-dir", "nowhere"], r"must hold one file \*\.token\.txt; found no"),
+    "data": (["--data-dir", "nowhere"], r"must hold one file \*\.token\.txt or .* no"),
     "start": (["--from", "nowhere"], "No captioner 'nowhere'"),
+    "start, config": (
+        ["--from", "nowhere", "--config", "flickr8k"],
+        r"--from goes on with a captioner .* leave out --config\.",
+    ),
+    "start, decoder": (
+        ["--from", "nowhere", "--decoder", "adaptive_attention"],
+        r"leave out --decoder\.",
+    ),
+    "start, weights": (
+        ["--from", "nowhere", "--encoder-weights", "none"],
+        r"leave out --encoder-weights\.",
+    ),
     "weights": (["--encoder-weights", "nowhere.h5"], r"nowhere\.h5"),
     "resume": (["--resume"], "there is no run in .*run"),
     "words": (["--set", "min_word_count=99"], "No word appears 99 times"),
@@ -415,8 +465,10 @@ def test_refused_in_one_line_before_anything_is_written(
 ):
     monkeypatch.chdir(tmp_path)
     more, message = REFUSED[case]
-    arguments = ["--config", "flickr8k", "--data-dir", str(data_dir), "--run", "run"]
-    assert train.main([*arguments, "--encoder-weights", "none", *more]) == 2
+    arguments = ["--data-dir", str(data_dir), "--run", "run"]
+    if "--from" not in more:
+        arguments += ["--config", "flickr8k", "--encoder-weights", "none"]
+    assert train.main([*arguments, *more]) == 2
     error = capsys.readouterr().err
     assert error.startswith("train.py: ") and error.count("\n") == 1
     assert re.search(message, error)

@@ -4,7 +4,8 @@ import contextlib
 import csv
 import io
 import logging
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -121,21 +122,39 @@ class Backup(keras.callbacks.Callback):
         beside.replace(self.path)
 
     def _restore(self) -> None:
-        with np.load(self.path) as arrays:
+        with open_backup(self.path) as arrays:
             for name, variable in self._variables().items():
                 variable.assign(arrays[name])
+
+
+@contextlib.contextmanager
+def open_backup(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """Gives the arrays of a backup for a while.
+
+    Raises:
+        ValueError: The file is damaged or of another version of this project.
+    """
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged or was written by another version ({error}); the run "
+            "cannot be resumed. Begin it anew with --overwrite."
+        ) from error
 
 
 def finished_epochs(run: Path, num_batches: int) -> int:
     """Returns how many epochs the backup of a run has seen; 0 without one.
 
     Raises:
-        ValueError: The run has another number of batches in an epoch.
+        ValueError: The run has another number of batches in an epoch, or its backup
+            cannot be read.
     """
     path = run / BACKUP
     if not path.is_file():
         return 0
-    with np.load(path) as arrays:
+    with open_backup(path) as arrays:
         finished, expected = int(arrays["finished"]), int(arrays["steps"])
     if expected != num_batches:
         raise ValueError(
