@@ -1,1 +1,14 @@
 """What the README reports, measured; every figure has its command."""
+
+import resource
+import sys
+
+
+def peak_memory(who: int) -> float:
+    """Returns the largest resident memory so far in GB (1024**3 bytes).
+
+    Args:
+        who: `resource.RUSAGE_SELF` or `resource.RUSAGE_CHILDREN`.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KB
+    return resource.getrusage(who).ru_maxrss * unit / 1024**3

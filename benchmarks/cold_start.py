@@ -16,13 +16,14 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
+from benchmarks import peak_memory
 from explain_image import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints wall time, processor time and peak memory."""
+    """Prints wall time, processor time and peak memory, or the child's error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photo", type=Path, help="default: a photo of scikit-image")
     parser.add_argument("--model", default=DEFAULT_MODEL)
@@ -37,7 +38,10 @@ def main(argv: list[str] | None = None) -> int:
         command += ["--model", arguments.model, "--output", folder]
         for _ in range(arguments.rounds):
             before, start = os.times(), time.perf_counter()
-            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+            child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            if child.returncode != 0:
+                print(child.stderr, end="", file=sys.stderr)
+                return child.returncode
             walls.append(time.perf_counter() - start)
             after = os.times()
             processors.append(
@@ -46,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
                 - before.children_user
                 - before.children_system
             )
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
+    peak = peak_memory(resource.RUSAGE_CHILDREN)
     print(
         f"explain_image.py, one photo: wall {statistics.median(walls):.1f} s "
         f"(first {walls[0]:.1f} s), processor {statistics.median(processors):.1f} s, "

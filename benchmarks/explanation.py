@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from benchmarks import peak_memory
 from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
@@ -117,8 +118,7 @@ def report(first: dict, medians: dict, words: int) -> None:
     for name, median in medians.items():
         print(f"{name:34}{first[name]:9.2f}{median:9.3f}{median / plain:9.2f}")
     print(f"{'plain: 1 forward, N backward':34}{'':9}{plain:9.3f}{1:9.2f}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(f"peak memory {peak:.2f} GB")
+    print(f"peak memory {peak_memory(resource.RUSAGE_SELF):.2f} GB")
 
 
 if __name__ == "__main__":

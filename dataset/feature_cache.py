@@ -79,8 +79,8 @@ def _halve(features: np.ndarray, paths: Sequence[Path]) -> np.ndarray:
         path = paths[int(np.argmin(finite))]
         raise ValueError(
             f"The features of {path} are not finite in half precision, which ends at "
-            f"65504; the largest is {np.max(np.abs(features)):.4g}. Check the encoder's "
-            "weights, or lower feature_scale."
+            f"65504; the largest is {np.max(np.abs(features)):.4g}. Check the "
+            "encoder's weights, or lower feature_scale."
         )
     return halved
 

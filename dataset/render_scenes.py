@@ -7,7 +7,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from dataset.flickr import DatasetError
 from dataset.scenes import write_scenes
 
 
@@ -23,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
     counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
     try:
         write_scenes(arguments.output, counts, arguments.seed)
-    except DatasetError as error:
+    except (ValueError, OSError) as error:
         print(f"render_scenes: {error}", file=sys.stderr)
         return 2
     print(arguments.output)

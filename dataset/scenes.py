@@ -89,7 +89,7 @@ def write_scenes(
         The folder. It appears whole or not at all.
 
     Raises:
-        DatasetError: The folder holds other files or scenes.
+        DatasetError: The folder holds other files or scenes, or is a file.
         ValueError: A split is unknown or its number of images is out of range.
     """
     data_dir = Path(data_dir).absolute()
@@ -122,6 +122,8 @@ def _check_num_images(num_images: Mapping[str, int]) -> None:
 
 
 def _is_written(data_dir: Path, parameters: dict) -> bool:
+    if data_dir.is_file():
+        raise DatasetError(f"{data_dir} is a file; expected a new or empty folder.")
     if not data_dir.is_dir() or not any(data_dir.iterdir()):
         return False
     path = data_dir / "scenes.json"

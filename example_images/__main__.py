@@ -18,12 +18,27 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     folder = parser.parse_args(argv).output
+    try:
+        collect(folder)
+    except (ValueError, OSError) as error:
+        print(f"example_images: {error}", file=sys.stderr)
+        return 2
+    print(folder)
+    return 0
+
+
+def collect(folder: Path) -> None:
+    """Writes every photograph as a JPEG file.
+
+    Raises:
+        ValueError: The folder is a file.
+    """
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; expected a folder. Name another one.")
     folder.mkdir(parents=True, exist_ok=True)
     for name in PHOTOGRAPHS:
         pixels = getattr(data, name)()
         Image.fromarray(pixels).save(folder / f"{name}.jpg", quality=92)
-    print(folder)
-    return 0
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def test_java_is_there_if_it_runs(monkeypatch, outcome, expected):
 def test_captions_the_tokenizer_loses(monkeypatch, lost):
     monkeypatch.setattr(captions, "has_java", lambda: True)
     monkeypatch.setattr(PTBTokenizer, "tokenize", lambda self, rows: lost)
-    with pytest.raises(ValueError, match="given 3 captions of 2 images; . of . came"):
+    with pytest.raises(ValueError, match=r"given 3 captions of 2 images; . of . came"):
         score_captions({"a": ["x", "z"], "b": ["y"]}, {"a": "x", "b": "y"})
 
 

@@ -111,7 +111,7 @@ def test_missing_and_ambiguous_files(data_dir, tmp_path):
     ):
         read_flickr(data_dir, "test")
     with pytest.raises(
-        DatasetError, match=r"one file \*\.token\.txt or \*\.token; found no"
+        DatasetError, match=r"file \*\.token\.txt or \*\.token; found no"
     ):
         read_flickr(tmp_path / "nowhere", "train")
     (data_dir / "text" / "Other.token.txt").touch()

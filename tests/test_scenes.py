@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dataset import render_scenes
 from dataset.flickr import DatasetError, read_flickr
 from dataset.scene_captions import NUMBERS, PLACES, SceneObject, plural, relations
 from dataset.scene_drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
@@ -372,3 +373,30 @@ def test_missing_object_file_is_named(tmp_path):
     (tmp_path / "objects/test_000000.json").unlink()
     with pytest.raises(DatasetError, match=r"test_000000\.json is missing"):
         read_scenes(tmp_path, "test")
+
+
+def test_script_renders(tmp_path, capsys):
+    folder = tmp_path / "scenes"
+    numbers = ["--train", "1", "--dev", "1", "--test", "1"]
+    assert render_scenes.main(["--output", str(folder), *numbers]) == 0
+    assert capsys.readouterr().out == f"{folder}\n"
+    assert len(read_scenes(folder, "dev")) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--output", "file"], "file is a file; expected a new or empty folder"),
+        (["--output", "file/scenes"], "file"),
+        (["--output", "new", "--train", "0"], "received 'train': 0"),
+    ],
+)
+def test_script_refuses_in_one_line(tmp_path, monkeypatch, capsys, more, message):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setattr("dataset.scenes.render_scene", None)
+    assert render_scenes.main(more) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("render_scenes: ") and error.count("\n") == 1
+    assert message in error
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

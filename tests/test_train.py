@@ -22,7 +22,7 @@ from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import RUN_FILES, Captioner, load_captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
 from training import export
-from training.callbacks import BACKUP, averaged_weights, build_callbacks
+from training.callbacks import BACKUP, Backup, averaged_weights, build_callbacks
 
 CAPTIONS = (
     ("A red dog runs.", "The dog runs fast"),
@@ -363,11 +363,14 @@ def test_a_damaged_backup_is_named(copied, data_dir, capsys, damage):
     assert f"train.py: {path} is damaged or was written" in capsys.readouterr().err
 
 
-def test_a_backup_without_the_weights_is_named(copied, data_dir, capsys):
-    (copied / "scores.json").unlink()
-    np.savez(copied / BACKUP, finished=1, steps=2)
-    assert train.main(resume_arguments(data_dir, copied)) == 2
-    assert f"{copied / BACKUP} is damaged or was" in capsys.readouterr().err
+def test_a_backup_without_the_weights_is_named(tmp_path):
+    captioner = tiny_captioner()
+    captioner.compile_for_training(0.1)
+    backup = Backup(tmp_path / BACKUP)
+    backup.set_model(captioner)
+    np.savez(tmp_path / BACKUP, finished=1, steps=2)
+    with pytest.raises(ValueError, match=r"backup\.npz is damaged or was written"):
+        backup.on_train_begin()
 
 
 def test_a_folder_that_is_no_run_is_kept(data_dir, tmp_path, capsys):
@@ -514,8 +517,26 @@ def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys
     sizes = [(f / "decoder.weights.h5").stat().st_size for f in (output, run)]
     assert sizes[0] < sizes[1]
     assert capsys.readouterr().out.splitlines()[-1] == str(output)
-    assert export.main([str(tmp_path), *map(str, arguments[1:])]) == 2
-    assert "not a complete run directory" in capsys.readouterr().err
+    before = contents(output)
+    assert export.main([str(argument) for argument in arguments]) == 2
+    assert f"{output} exists. Replace it (--overwrite)" in capsys.readouterr().err
+    assert contents(output) == before
+    assert export.main([str(argument) for argument in (*arguments, "--overwrite")]) == 0
+    assert set(contents(output)) == set(before)
+
+
+def test_nothing_is_exported_that_cannot_be_scored(copied, data_dir, tmp_path, capsys):
+    output = tmp_path / "shipped"
+    arguments = [str(copied), "--output", str(output), "--data-dir"]
+    cider = [str(data_dir), "--metrics", "cider"]
+    assert export.main([*arguments, str(data_dir), "--metrics", "cider,blue"]) == 2
+    assert "Unknown metric 'blue'" in capsys.readouterr().err
+    assert export.main([*arguments, str(tmp_path / "nowhere"), *cider[1:]]) == 2
+    assert "must hold one file" in capsys.readouterr().err
+    (copied / "scores.json").unlink()
+    assert export.main([*arguments, *cider]) == 2
+    assert f"{copied} holds no finished run" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_the_encoder_has_a_rate_of_its_own():

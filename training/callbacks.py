@@ -135,7 +135,7 @@ def open_backup(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
         ValueError: The file is damaged or of another version of this project.
     """
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             yield arrays
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
         raise ValueError(

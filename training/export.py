@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from dataset.files import write_whole
-from evaluation.captions import METRICS
+from evaluation.captions import METRICS, check_metrics
 from models.captioner import load_captioner
 from training.data import encode_images, read_split
 from training.scoring import caption_images, score_images
@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--metrics", default=",".join(METRICS))
+    parser.add_argument("--overwrite", action="store_true", help="replace the output")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -39,15 +40,31 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def export(arguments: argparse.Namespace) -> dict[str, float | str]:
-    """Writes the run in half precision; returns its scores on the dev split."""
-    output = arguments.output
-    load_captioner(arguments.run).save_run(output, half=True)
-    shutil.copyfile(arguments.run / "history.csv", output / "history.csv")
+    """Writes the run in half precision; returns its scores on the dev split.
+
+    Raises:
+        ValueError: The run is not finished, the output exists, or a metric cannot
+            be computed.
+    """
+    run, output, metrics = arguments.run, arguments.output, arguments.metrics.split(",")
+    check_metrics(metrics)
+    if not (run / "scores.json").is_file():
+        raise ValueError(
+            f"{run} holds no finished run (it has no scores.json). Finish it with "
+            f"train.py --run {run} --resume."
+        )
+    if output.exists() and not arguments.overwrite:
+        raise ValueError(
+            f"{output} exists. Replace it (--overwrite) or name another (--output)."
+        )
+    captioner = load_captioner(run)
+    images = read_split(captioner.config, arguments.data_dir, "dev")
+    captioner.save_run(output, half=True)
+    shutil.copyfile(run / "history.csv", output / "history.csv")
     shipped = load_captioner(output)
-    images = read_split(shipped.config, arguments.data_dir, "dev")
     encoded = encode_images(shipped, images, arguments.cache_dir)
     captions = caption_images(shipped, encoded)
-    scores = score_images(encoded, captions, arguments.metrics.split(","))
+    scores = score_images(encoded, captions, metrics)
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(output / "scores.json", text.encode())
     return scores
