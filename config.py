@@ -203,7 +203,7 @@ PRESETS = {
         epochs=10,
         clip_value=0.0,
         weight_average=0.998,
-        length_penalty=0.9,
+        length_penalty=0.6,
     ),
     "flickr30k": Config(dataset="flickr30k", images_per_batch=7),
     "coco2017": Config(
