@@ -12,13 +12,14 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 import numpy as np
-from command_line import positive
 from tqdm import tqdm
 
 import report
+from command_line import positive
 from dataset.images import ImageError, list_images, load_image
 from models import METHODS, Captioner, Explanation, explain, load_captioner
-from models.explainers import contrast_token, known_tokens
+from models.decoder_relevance import contrast_token
+from models.explainers import known_tokens
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 

@@ -22,9 +22,10 @@ from benchmarks import peak_memory
 from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
+from models.decoder_relevance import explain_decoder
 from models.encoder import build_encoder
 from models.encoder_relevance import PRESETS, relevance_propagator
-from models.explainers import RELEVANCE, explain_decoder
+from models.explainers import RELEVANCE
 from models.gradients import compiled, vector_jacobian_product
 
 NUM_WORDS = 7000

@@ -9,40 +9,16 @@ import numpy as np
 from keras import ops
 
 from dataset.images import load_image
-from dataset.vocabulary import PADDING, SPECIAL_TOKENS, START, split_words
+from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
 from models.captioner import Captioner
-from models.encoder import flatten_grid, preprocess
+from models.decoder_relevance import DecoderStage, explain_decoder, few_sizes
+from models.encoder import preprocess
 from models.encoder_relevance import relevance_propagator
 from models.explanation import Explanation
-from models.gradients import compiled, vector_jacobian_product
 from models.relevance_rules import GradientOperations, Operations, RelevanceOperations
 
-ROW_MULTIPLE = 4  # explained words are padded to a multiple of it
 RELEVANCE = RelevanceOperations()
 GRADIENT = GradientOperations()
-
-
-@dataclass(frozen=True)
-class DecoderStage:
-    """The derivative of each explained logit, and the forward values around it.
-
-    Attributes:
-        features: The encoder's features (h, w, D).
-        feature_gradient: (R, h, w, D).
-        preceding_words: Input times gradient of the embeddings, summed (R, T).
-        attention: (R, h, w).
-        beta: (R,).
-        logits: (R,).
-        log_probabilities: (R,).
-    """
-
-    features: np.ndarray
-    feature_gradient: np.ndarray
-    preceding_words: np.ndarray
-    attention: np.ndarray
-    beta: np.ndarray
-    logits: np.ndarray
-    log_probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -137,97 +113,6 @@ def explain(
     )
 
 
-def explain_decoder(
-    captioner: Captioner,
-    operations: Operations,
-    features,
-    tokens: np.ndarray,
-    steps: np.ndarray,
-    contrast: str | None = None,
-) -> DecoderStage:
-    """Differentiates the logits of several words of a caption at once.
-
-    The words lie along the batch axis: row r holds the whole sentence and predicts
-    from step r alone, which costs one small recurrence per word and no loop.
-
-    Args:
-        captioner: The model.
-        operations: How the decoder is differentiated.
-        features: (1, h, w, D).
-        tokens: The caption's ids (T,).
-        steps: The explained places (R,).
-        contrast: See `explain`.
-    """
-    _, height, width, channels = features.shape
-    rows = np.arange(len(steps))
-    seeds = np.zeros((_few_sizes(len(steps)), len(captioner.vocabulary)), "float32")
-    seeds[rows, tokens[steps]] = 1.0
-    if contrast is not None:
-        seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
-    padded_steps = np.zeros(len(seeds), "int32")
-    padded_steps[rows] = steps
-    inputs = np.full(max(len(tokens), captioner.config.max_caption_words), PADDING)
-    inputs[: len(tokens)] = [START, *tokens[:-1]]
-    stage = _decoder_function(captioner, operations)
-    outputs = stage(features, np.int32(inputs), padded_steps, seeds)
-    logits, gradient, by_word, attention, beta, log_probabilities = (
-        ops.convert_to_numpy(output)[rows] for output in outputs
-    )
-    grid = (len(steps), height, width)
-    return DecoderStage(
-        features=ops.convert_to_numpy(features)[0],
-        feature_gradient=gradient.reshape(*grid, channels),
-        preceding_words=by_word[:, : len(tokens)],
-        attention=attention.reshape(grid),
-        beta=beta,
-        logits=logits,
-        log_probabilities=log_probabilities[rows, tokens[steps]],
-    )
-
-
-def _few_sizes(count: int) -> int:
-    """Rounds up, so that few sizes occur and few functions are compiled."""
-    return -(-count // ROW_MULTIPLE) * ROW_MULTIPLE
-
-
-@functools.lru_cache(maxsize=16)
-def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
-    decoder = captioner.decoder
-
-    def stage(features, inputs, steps, seeds):
-        rows, length = ops.shape(seeds)[0], ops.shape(inputs)[0]
-        features = flatten_grid(features)
-        features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
-        embedded = decoder.embed(inputs)  # (T, E)
-        embedded = ops.broadcast_to(
-            embedded[None, None], (rows, 1, length, embedded.shape[-1])
-        )
-
-        def explained_logits(features, embedded):
-            memory = decoder.project(operations, features)
-            output = decoder.decode(
-                operations, memory, embedded, positions=steps[:, None]
-            )
-            logits = output.logits[:, 0]  # (R, V)
-            return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
-
-        logits, output, gradients = vector_jacobian_product(
-            explained_logits, [features, embedded], ops.ones_like
-        )
-        by_word = ops.sum(embedded * gradients[1], axis=-1)[:, 0]  # (R, T)
-        log_probabilities = ops.log_softmax(output.logits[:, 0])
-        return (
-            logits,
-            gradients[0],
-            by_word,
-            output.attention[:, 0],
-            output.beta[:, 0],
-            log_probabilities,
-        )
-
-    return compiled(stage, captioner)
-
-
 @functools.lru_cache(maxsize=16)
 def _propagator(captioner: Captioner, preset: str) -> Callable:
     return relevance_propagator(captioner.encoder, preset)
@@ -235,7 +120,7 @@ def _propagator(captioner: Captioner, preset: str) -> Callable:
 
 def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
     rows = len(relevance)
-    padding = [(0, _few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
+    padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
     propagate = _propagator(captioner, preset)
     found = propagate(inputs, np.pad(relevance, padding)[None])
     return ops.convert_to_numpy(found)[0, :rows]
@@ -386,18 +271,3 @@ def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:
             f"{' '.join(names)!r}."
         )
     return np.asarray([step for step, name in enumerate(names) if name in wanted])
-
-
-def contrast_token(captioner: Captioner, word: str, explained=()) -> int:
-    """Returns the id of the word that explained tokens are contrasted with.
-
-    Raises:
-        ValueError: The captioner does not know it, or it is explained itself.
-    """
-    word = word.lower()
-    if word not in captioner.vocabulary:
-        raise ValueError(f"The captioner does not know {word!r}; contrast another.")
-    token = captioner.vocabulary.id_of(word)
-    if token in explained:
-        raise ValueError(f"{word!r} cannot be contrasted with itself.")
-    return token

@@ -8,7 +8,8 @@ from keras import ops
 from config import Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
-from models.explainers import GRADIENT, RELEVANCE, explain_decoder
+from models.decoder_relevance import explain_decoder
+from models.explainers import GRADIENT, RELEVANCE
 from models.relevance_rules import Operations
 
 B, N, T, L, D = 2, 3, 4, 20, 7
@@ -50,7 +51,7 @@ def reference_captioner(arrays) -> Captioner:
 def test_relevance_equals_the_reference(shared, precise, monkeypatch):
     arrays = np.load(shared / "reference" / "adaptive_attention_lrp.npz")
     captioner = reference_captioner(arrays)
-    monkeypatch.setattr("models.explainers.START", int(arrays["start_token"]))
+    monkeypatch.setattr("models.decoder_relevance.START", int(arrays["start_token"]))
     stage = explain_decoder(
         captioner,
         RELEVANCE,

@@ -8,15 +8,9 @@ from conftest import tiny_captioner
 
 from dataset.images import ImageError
 from dataset.vocabulary import END
+from models.decoder_relevance import DecoderStage, explain_decoder
 from models.encoder import preprocess
-from models.explainers import (
-    METHODS,
-    RELEVANCE,
-    DecoderStage,
-    explain,
-    explain_decoder,
-    weigh_channels,
-)
+from models.explainers import METHODS, RELEVANCE, explain, weigh_channels
 from models.relevance_rules import Operations
 
 PLAIN = Operations()
