@@ -6,7 +6,6 @@ python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
 """
 
 import argparse
-import json
 import logging
 import os
 import shutil
@@ -19,7 +18,6 @@ import keras
 
 from command_line import positive
 from config import DECODERS, PRESETS, Config
-from dataset.files import write_whole
 from dataset.vocabulary import Vocabulary
 from models.captioner import (
     Captioner,
@@ -34,10 +32,9 @@ from training.callbacks import (
     finished_epochs,
 )
 from training.data import encode_images, read_split, training_batches
-from training.scoring import caption_images, score_images
+from training.scoring import SCORES, write_scores
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
-SCORES = "scores.json"  # written last: the run is finished
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -179,17 +176,13 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     run = arguments.run
     captioner = choose_captioner(arguments)
     config = captioner.config
-    data_dir, limit, cache_dir = (
-        arguments.data_dir,
-        arguments.limit,
-        arguments.cache_dir,
-    )
+    data_dir, limit = arguments.data_dir, arguments.limit
     images = read_split(config, data_dir, "train", limit)
     validation_images = read_split(config, data_dir, "dev", limit)
     if not arguments.resume:
         start_run(captioner, run)
-    batches = training_batches(captioner, images, cache_dir)
-    validation = encode_images(captioner, validation_images, cache_dir)
+    batches = training_batches(captioner, images, arguments.cache_dir)
+    validation = encode_images(captioner, validation_images, arguments.cache_dir)
     rate = learning_rate(config, config.epochs * len(batches))
     captioner.compile_for_training(rate)
     first = finished_epochs(run, len(batches))
@@ -201,14 +194,9 @@ def main_attention(arguments: argparse.Namespace) -> Path:
         shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
         callbacks=build_callbacks(captioner, validation, run, first),
     )
-    best = load_captioner(run)
-    captions = caption_images(best, validation)
-    scores = score_images(validation, captions, DEFAULT_METRICS)
-    text = json.dumps({"dev": scores}, indent=2) + "\n"
-    write_whole(run / SCORES, text.encode())
+    # Written last: a run with scores is finished.
+    write_scores(run, load_captioner(run), validation, DEFAULT_METRICS)
     (run / BACKUP).unlink()
-    for name, value in scores.items():
-        print(f"{name:10} {value:.4f}" if name != "tokenizer" else f"{name} {value}")
     return run
 
 

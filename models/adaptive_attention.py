@@ -71,6 +71,10 @@ class AdaptiveAttentionDecoder(keras.Model):
         """
         return ops.take(1.0 * self.embedding.embeddings, tokens, axis=0)
 
+    def initial_state(self, rows: int, captions: int) -> tuple:
+        """Returns the state before the first word, (h, c) of zeros (B, N, H)."""
+        return zero_state(self.lstm, rows, captions)
+
     def project(self, operations: Operations, features, training=False) -> Memory:
         """Projects features (B, L, D) once for all words of all captions."""
         image, whole = self.image_features, self.global_feature
@@ -103,7 +107,7 @@ class AdaptiveAttentionDecoder(keras.Model):
         """
         rows, captions, steps, _ = ops.shape(embedded)
         if state is None:
-            state = zero_state(self.lstm, rows, captions)
+            state = self.initial_state(rows, captions)
         size = memory.image.shape[-1]
         image = ops.broadcast_to(
             memory.image[:, None, None], (rows, captions, steps, size)

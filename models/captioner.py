@@ -1,6 +1,5 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,6 @@ from models.encoder import build_encoder, flatten_grid, preprocess, split_encode
 from models.gradients import compiled
 from models.relevance_rules import Operations
 
-logger = logging.getLogger(__name__)
 DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder}
 PRETRAINED = Path(__file__).parent / "pretrained"
 RUN_FILES = (
@@ -156,16 +154,9 @@ class Captioner(keras.Model):
         """Searches the best captions of images given by their features (B, h, w, D)."""
         memory = self._project(features)
         batch = int(features.shape[0])
-        tokens = ops.full((batch, beam_size), START, dtype="int32")
-        log_probabilities, state = self._first_step(memory, tokens)
-        first = [log_probabilities, state]  # computed with a state of zeros
-
-        def step(tokens, state):
-            return first if state is None else self._step(memory, tokens, state)
-
         return beam_search(
-            step,
-            None,
+            lambda tokens, state: self._step(memory, tokens, state),
+            self.decoder.initial_state(batch, beam_size),
             batch,
             beam_size,
             self.config.max_caption_words,
@@ -210,10 +201,6 @@ class Captioner(keras.Model):
         return compiled(
             lambda x: self.decoder.project(Operations(), flatten_grid(x)), self
         )
-
-    @cached_property
-    def _first_step(self):
-        return compiled(lambda memory, tokens: self._next(memory, tokens, None), self)
 
     @cached_property
     def _step(self):

@@ -82,15 +82,16 @@ def explain(
             raise ValueError("The captioner found no word for this photo.")
     tokens = known_tokens(captioner, caption)
     steps = _steps(tokens, captioner, words)
+    chosen = METHODS[method]
     stage = explain_decoder(
-        captioner, METHODS[method].operations, features, tokens, steps, contrast
+        captioner, chosen.operations, features, tokens, steps, contrast
     )
     inputs = preprocess(image[None], captioner.config.encoder)
-    pixels, feature_relevance = METHODS[method].explain(captioner, inputs, stage)
+    pixels, feature_relevance = chosen.explain(captioner, inputs, stage)
     pixels = pixels[..., ::-1]  # the encoder reads BGR
     names = captioner.vocabulary.words
     lost = np.full((len(steps), 2), np.nan)
-    if METHODS[method].is_balanced:
+    if chosen.is_balanced:
         of_features = feature_relevance.sum((1, 2, 3), dtype="float64")
         lost[:, 0] = stage.logits - stage.preceding_words.sum(1) - of_features
         lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
@@ -104,7 +105,7 @@ def explain(
         inputs=(SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
         pixels=pixels,
         features=feature_relevance,
-        preceding_words=METHODS[method].words(stage.preceding_words),
+        preceding_words=chosen.words(stage.preceding_words),
         attention=stage.attention,
         beta=stage.beta,
         logits=stage.logits,

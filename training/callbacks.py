@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import logging
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,6 @@ from models.captioner import Captioner
 from training.data import EncodedImages
 from training.scoring import caption_images, score_images
 
-logger = logging.getLogger(__name__)
 MONITOR = "val_cider"
 BACKUP = "backup.npz"
 NUM_SAMPLES = 3

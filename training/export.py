@@ -4,17 +4,15 @@ python -m training.export RUN --data-dir DIR --output models/pretrained/NAME
 """
 
 import argparse
-import json
 import logging
 import shutil
 import sys
 from pathlib import Path
 
-from dataset.files import write_whole
 from evaluation.captions import METRICS, check_metrics
 from models.captioner import load_captioner
 from training.data import encode_images, read_split
-from training.scoring import caption_images, score_images
+from training.scoring import SCORES, write_scores
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,18 +27,16 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        scores = export(arguments)
+        export(arguments)
     except (ValueError, OSError) as error:
         print(f"training.export: {error}", file=sys.stderr)
         return 2
-    for name, value in scores.items():
-        print(f"{name:10} {value if isinstance(value, str) else round(value, 4)}")
     print(arguments.output)
     return 0
 
 
-def export(arguments: argparse.Namespace) -> dict[str, float | str]:
-    """Writes the run in half precision; returns its scores on the dev split.
+def export(arguments: argparse.Namespace) -> None:
+    """Writes the run in half precision with its scores on the dev split.
 
     Raises:
         ValueError: The run is not finished, the output exists, or a metric cannot
@@ -48,9 +44,9 @@ def export(arguments: argparse.Namespace) -> dict[str, float | str]:
     """
     run, output, metrics = arguments.run, arguments.output, arguments.metrics.split(",")
     check_metrics(metrics)
-    if not (run / "scores.json").is_file():
+    if not (run / SCORES).is_file():
         raise ValueError(
-            f"{run} holds no finished run (it has no scores.json). Finish it with "
+            f"{run} holds no finished run (it has no {SCORES}). Finish it with "
             f"train.py --run {run} --resume."
         )
     if output.exists() and not arguments.overwrite:
@@ -63,11 +59,7 @@ def export(arguments: argparse.Namespace) -> dict[str, float | str]:
     shutil.copyfile(run / "history.csv", output / "history.csv")
     shipped = load_captioner(output)
     encoded = encode_images(shipped, images, arguments.cache_dir)
-    captions = caption_images(shipped, encoded)
-    scores = score_images(encoded, captions, metrics)
-    text = json.dumps({"dev": scores}, indent=2) + "\n"
-    write_whole(output / "scores.json", text.encode())
-    return scores
+    write_scores(output, shipped, encoded, metrics)
 
 
 if __name__ == "__main__":

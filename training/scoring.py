@@ -1,11 +1,15 @@
 """The scores of a captioner's sentences on images that are encoded already."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
+from dataset.files import write_whole
 from evaluation.captions import score_captions
 from models.captioner import Captioner
 from training.data import EncodedImages
 
+SCORES = "scores.json"
 BATCH = 50
 
 
@@ -27,3 +31,15 @@ def score_images(
     keys = [image.image_id for image in encoded.images]
     candidates = dict(zip(keys, captions, strict=True))
     return score_captions(references, candidates, metrics)
+
+
+def write_scores(
+    folder: Path, captioner: Captioner, encoded: EncodedImages, metrics: Sequence[str]
+) -> dict[str, float | str]:
+    """Scores a captioner on the dev split, prints the scores and keeps them."""
+    scores = score_images(encoded, caption_images(captioner, encoded), metrics)
+    text = json.dumps({"dev": scores}, indent=2) + "\n"
+    write_whole(folder / SCORES, text.encode())
+    for name, value in scores.items():
+        print(f"{name} {value}" if name == "tokenizer" else f"{name:10} {value:.4f}")
+    return scores
