@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-DECODERS = ("adaptive_attention",)
+DECODERS = ("adaptive_attention", "grid_td")
 ENCODERS = ("vgg16",)
 DATASETS = ("scenes", "flickr8k", "flickr30k", "coco2017")
 SCHEDULES = ("constant", "cosine")
@@ -89,11 +89,6 @@ class Config:
             raise ValueError(
                 "flip_images cannot be used on scenes: their captions say left and "
                 "right."
-            )
-        if self.flip_images and self.trainable_from == "":
-            raise ValueError(
-                "flip_images needs a trainable encoder (trainable_from), because the "
-                "features of a frozen one are computed once and kept."
             )
 
     def replace(self, **changes) -> "Config":
@@ -196,13 +191,17 @@ PRESETS = {
     "flickr8k": Config(
         dataset="flickr8k",
         feature_scale=0.05,
-        learning_rate=8e-4,
+        words_per_image=60,
+        dropout=0.4,
+        images_per_batch=8,
+        learning_rate=6e-4,
         schedule="cosine",
-        warmup_steps=300,
+        warmup_steps=500,
         label_smoothing=0.1,
-        epochs=10,
+        epochs=14,
         clip_value=0.0,
-        weight_average=0.998,
+        weight_average=0.999,
+        flip_images=True,
         length_penalty=0.6,
     ),
     "flickr30k": Config(dataset="flickr30k", images_per_batch=7),

@@ -55,13 +55,13 @@ class SentinelAttention(keras.layers.Layer):
         """Returns the keys W_v v (B, L, H) of the values v (B, L, H)."""
         return ops.matmul(values, self.value_kernel)
 
-    def attend(self, operations: Operations, memory: Memory, x, h_before, h, c):
+    def attend(self, operations: Operations, memory: Memory, gate, h_before, h, c):
         """Mixes the image and the sentinel for Q queries of each image.
 
         Args:
             operations: The interpretation of sums, gates and activations.
             memory: The projected image.
-            x: The LSTM's input (B, Q, X).
+            gate: The share W_x x of the LSTM's input in the sentinel's gate (B, Q, H).
             h_before: Its hidden state before the step (B, Q, H).
             h: Its hidden state (B, Q, H).
             c: Its cell (B, Q, H).
@@ -75,9 +75,7 @@ class SentinelAttention(keras.layers.Layer):
         alpha = operations.attention(ops.softmax(scores))
         seen = operations.sum(ops.matmul(alpha, memory.values))
 
-        gate = ops.matmul(x, self.input_kernel) + ops.matmul(
-            h_before, self.state_kernel
-        )
+        gate = gate + ops.matmul(h_before, self.state_kernel)
         sentinel = operations.attention(ops.sigmoid(gate)) * operations.tanh(c)
         hidden = ops.tanh(ops.matmul(sentinel, self.sentinel_kernel) + query)
         sentinel_score = ops.matmul(hidden, self.score_kernel)  # (B, Q, 1)

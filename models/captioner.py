@@ -17,9 +17,10 @@ from models.adaptive_attention import AdaptiveAttentionDecoder
 from models.beam_search import IMPOSSIBLE, Hypotheses, beam_search
 from models.encoder import build_encoder, flatten_grid, preprocess, split_encoder
 from models.gradients import compiled
+from models.grid_td import GridTDDecoder
 from models.relevance_rules import Operations
 
-DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder}
+DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder, "grid_td": GridTDDecoder}
 PRETRAINED = Path(__file__).parent / "pretrained"
 RUN_FILES = (
     "config.json",

@@ -1,5 +1,7 @@
 """The long short-term memory, one step and a whole sentence."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -54,13 +56,33 @@ def lstm_sequence(operations: Operations, cell, x, state: tuple) -> tuple:
         (h, c), each (B, N, T, H).
     """
     projected = ops.matmul(x, cell.kernel) + cell.bias  # (B, N, T, 4H)
-    if projected.shape[2] == 1:
-        state = lstm_step(operations, cell, projected[:, :, 0], state)
-        return tuple(ops.expand_dims(part, 2) for part in state)
+    return unroll(
+        lambda state, projected_t: lstm_step(operations, cell, projected_t, state),
+        state,
+        projected,
+    )
 
-    def step(state, projected_t):
-        state = lstm_step(operations, cell, projected_t, state)
-        return state, state
 
-    _, states = ops.scan(step, state, ops.moveaxis(projected, 2, 0))
-    return tuple(ops.moveaxis(part, 0, 2) for part in states)
+def unroll(step: Callable, carry, inputs):
+    """Runs a recurrence over the words.
+
+    Args:
+        step: (carry, inputs of one word (B, N, ...)) -> carry.
+        carry: Nested arrays (B, N, ...) before the first word.
+        inputs: Nested arrays (B, N, T, ...).
+
+    Returns:
+        The carry after every word, nested arrays (B, N, T, ...).
+    """
+    map_structure = keras.tree.map_structure
+    if keras.tree.flatten(inputs)[0].shape[2] == 1:
+        carry = step(carry, map_structure(lambda part: part[:, :, 0], inputs))
+        return map_structure(lambda part: ops.expand_dims(part, 2), carry)
+
+    def step_twice(carry, inputs):
+        carry = step(carry, inputs)
+        return carry, carry  # TensorFlow wants outputs shaped like the carry
+
+    inputs = map_structure(lambda part: ops.moveaxis(part, 2, 0), inputs)
+    _, carries = ops.scan(step_twice, carry, inputs)
+    return map_structure(lambda part: ops.moveaxis(part, 0, 2), carries)

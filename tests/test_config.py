@@ -67,7 +67,6 @@ def test_with_settings_checks_all_settings_together():
         ("decoder=lstm", r"decoder must be one of adaptive_attention.*'lstm'"),
         ("dataset=mnist", r"dataset must be one of scenes, flickr8k.*'mnist'"),
         ("warmup_steps=9", r"must be 0 where schedule is constant; received 9\. Set"),
-        ("flip_images=true", r"flip_images needs a trainable encoder"),
     ],
 )
 def test_with_settings_refuses(setting, message):

@@ -1,11 +1,12 @@
-"""The decoder against reference numbers, against itself and against slow numpy."""
+"""The decoders against reference numbers, themselves and slow numpy."""
 
 import keras
 import numpy as np
+import pytest
 from conftest import tiny_captioner
 from keras import ops
 
-from config import Config
+from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
 from models.decoder_relevance import explain_decoder
@@ -14,12 +15,25 @@ from models.relevance_rules import Operations
 
 B, N, T, L, D = 2, 3, 4, 20, 7
 PLAIN = Operations()
+ATTENTION_PARTS = ["value", "query", "score", "input", "state", "sentinel"]
+REFERENCE_NAMES = {  # of the attention's matrices; of the LSTMs
+    "adaptive_attention": ("Wv Wg Vatt Wx Wh Ws", {"lstm": "lstm"}),
+    "grid_td": (
+        "W_va W_ha W_a W_x W_h W_s",
+        {"topdown_lstm": "topdown_lstm", "language_lstm": "language_lstm"},
+    ),
+}
 
 
-def reference_captioner(arrays) -> Captioner:
+@pytest.fixture(params=DECODERS)
+def captioner(request) -> Captioner:
+    return tiny_captioner(decoder=request.param)
+
+
+def reference_captioner(arrays, decoder_name: str) -> Captioner:
     """The captioner whose random weights the reference numbers were made with."""
     vocabulary = Vocabulary([f"w{number}" for number in range(23 - 3)])
-    config = Config(embedding_size=5, hidden_size=6)
+    config = Config(embedding_size=5, hidden_size=6, decoder=decoder_name)
     inputs = keras.Input((3, 3, 7))
     encoder = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     captioner = Captioner(config, vocabulary, encoder)
@@ -30,27 +44,27 @@ def reference_captioner(arrays) -> Captioner:
         "image_features_bias": decoder.image_features.bias,
         "global_img_feature_kernel": decoder.global_feature.kernel,
         "global_img_feature_bias": decoder.global_feature.bias,
-        "lstm_kernel": decoder.lstm.kernel,
-        "lstm_recurrent_kernel": decoder.lstm.recurrent_kernel,
-        "lstm_bias": decoder.lstm.bias,
-        "Wv": decoder.attention.value_kernel,
-        "Wg": decoder.attention.query_kernel,
-        "Vatt": decoder.attention.score_kernel,
-        "Wx": decoder.attention.input_kernel,
-        "Wh": decoder.attention.state_kernel,
-        "Ws": decoder.attention.sentinel_kernel,
         "output_kernel": decoder.predictor.kernel,
         "output_bias": decoder.predictor.bias,
     }
+    attention_names, lstms = REFERENCE_NAMES[decoder_name]
+    for name, part in zip(attention_names.split(), ATTENTION_PARTS, strict=True):
+        names[name] = getattr(decoder.attention, f"{part}_kernel")
+    for prefix, attribute in lstms.items():
+        cell = getattr(decoder, attribute)
+        names[f"{prefix}_kernel"] = cell.kernel
+        names[f"{prefix}_recurrent_kernel"] = cell.recurrent_kernel
+        names[f"{prefix}_bias"] = cell.bias
     assert len(names) == len(decoder.trainable_variables)
     for name, weight in names.items():
         weight.assign(arrays[f"w_{name}"])
     return captioner
 
 
-def test_relevance_equals_the_reference(shared, precise, monkeypatch):
-    arrays = np.load(shared / "reference" / "adaptive_attention_lrp.npz")
-    captioner = reference_captioner(arrays)
+@pytest.mark.parametrize("name", DECODERS)
+def test_relevance_equals_the_reference(name, shared, precise, monkeypatch):
+    arrays = np.load(shared / "reference" / f"{name}_lrp.npz")
+    captioner = reference_captioner(arrays, name)
     monkeypatch.setattr("models.decoder_relevance.START", int(arrays["start_token"]))
     stage = explain_decoder(
         captioner,
@@ -86,8 +100,7 @@ def decode(captioner, features, tokens, operations=PLAIN, **arguments):
     return decoder.decode(operations, memory, decoder.embed(tokens), **arguments)
 
 
-def test_all_steps_at_once_equal_step_by_step():
-    captioner = tiny_captioner()
+def test_all_steps_at_once_equal_step_by_step(captioner):
     features, tokens = random_inputs(captioner)
     whole = decode(captioner, features, tokens)
     logits = np.reshape(whole.logits, (B, N, T, -1))
@@ -100,75 +113,85 @@ def test_all_steps_at_once_equal_step_by_step():
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_forward_equals_the_equations_retyped():
-    captioner = tiny_captioner()
+def test_forward_equals_the_equations_retyped(captioner):
     features, tokens = random_inputs(captioner)
     output = decode(captioner, features, tokens)
-    expected = slow_logits(captioner.decoder, features.astype("float64"), tokens)
+    expected = slow_logits(captioner, features.astype("float64"), tokens)
     np.testing.assert_allclose(
         np.reshape(output.logits, (B, N, T, -1)), expected, atol=1e-4
     )
 
 
-def slow_logits(decoder, features, tokens):
-    """DESIGN: one word at a time, equation by equation."""
-
-    def sigmoid(z):
-        return 1 / (1 + np.exp(-z))
-
-    def array(weight):
-        return weight.numpy().astype("float64")
-
-    attention, lstm = decoder.attention, decoder.lstm
+def slow_logits(captioner, features, tokens):
+    """DESIGN section 2: one word at a time, equation by equation."""
+    decoder = captioner.decoder
+    say = {"adaptive_attention": slow_adaptive, "grid_td": slow_grid_td}
     embedding = array(decoder.embedding.embeddings)
-    logits = np.zeros((B, N, T, array(decoder.predictor.bias).size))
+    logits = np.zeros((B, N, T, len(captioner.vocabulary)))
     for b in range(B):
-        v = np.maximum(
-            features[b] @ array(decoder.image_features.kernel)
-            + array(decoder.image_features.bias),
-            0,
-        )
-        v_g = np.maximum(
-            features[b].mean(0) @ array(decoder.global_feature.kernel)
-            + array(decoder.global_feature.bias),
-            0,
-        )
+        v = np.maximum(slow_dense(decoder.image_features, features[b]), 0)
+        v_g = np.maximum(slow_dense(decoder.global_feature, features[b].mean(0)), 0)
         for n in range(N):
-            h, c = np.zeros(6), np.zeros(6)
+            state = np.zeros((4, 6))
             for t in range(T):
-                x = np.concatenate([embedding[tokens[b, n, t]], v_g])
-                z = (
-                    x @ array(lstm.kernel)
-                    + h @ array(lstm.recurrent_kernel)
-                    + array(lstm.bias)
+                word = embedding[tokens[b, n, t]]
+                mixed, state = say[captioner.config.decoder](
+                    decoder, v, v_g, word, state
                 )
-                i, f, g, o = np.split(z, 4)
-                h_before = h
-                c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-                h = sigmoid(o) * np.tanh(c)
-                query = h @ array(attention.query_kernel)
-                w = array(attention.score_kernel)[:, 0]
-                scores = [
-                    w @ np.tanh(v_i @ array(attention.value_kernel) + query)
-                    for v_i in v
-                ]
-                alpha = np.exp(scores) / np.exp(scores).sum()
-                gate = sigmoid(
-                    x @ array(attention.input_kernel)
-                    + h_before @ array(attention.state_kernel)
-                )
-                s = gate * np.tanh(c)
-                last = w @ np.tanh(s @ array(attention.sentinel_kernel) + query)
-                beta = np.exp(last) / (np.exp(scores).sum() + np.exp(last))
-                context = beta * s + (1 - beta) * (alpha @ v)
-                logits[b, n, t] = (h + context) @ array(
-                    decoder.predictor.kernel
-                ) + array(decoder.predictor.bias)
+                logits[b, n, t] = slow_dense(decoder.predictor, mixed)
     return logits
 
 
-def test_relevance_and_gradient_keep_the_forward_values():
-    captioner = tiny_captioner()
+def slow_adaptive(decoder, v, v_g, word, state):
+    h_before, c, *_ = state
+    x = np.concatenate([word, v_g])
+    h, c = slow_lstm(decoder.lstm, x, h_before, c)
+    context = slow_context(decoder.attention, v, x, h_before, h, c)
+    return h + context, (h, c)
+
+
+def slow_grid_td(decoder, v, v_g, word, state):
+    h1_before, c1, h2, c2 = state
+    x1 = np.concatenate([h2, v_g, word])
+    h1, c1 = slow_lstm(decoder.topdown_lstm, x1, h1_before, c1)
+    context = slow_context(decoder.attention, v, x1, h1_before, h1, c1)
+    x2 = np.concatenate([context, h1])
+    h2, c2 = slow_lstm(decoder.language_lstm, x2, h2, c2)
+    return h2 + context, (h1, c1, h2, c2)
+
+
+def slow_lstm(cell, x, h, c):
+    z = x @ array(cell.kernel) + h @ array(cell.recurrent_kernel) + array(cell.bias)
+    i, f, g, o = np.split(z, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def slow_context(attention, v, x, h_before, h, c):
+    query = h @ array(attention.query_kernel)
+    w = array(attention.score_kernel)[:, 0]
+    scores = [w @ np.tanh(v_i @ array(attention.value_kernel) + query) for v_i in v]
+    alpha = np.exp(scores) / np.exp(scores).sum()
+    gate = x @ array(attention.input_kernel) + h_before @ array(attention.state_kernel)
+    s = sigmoid(gate) * np.tanh(c)
+    last = w @ np.tanh(s @ array(attention.sentinel_kernel) + query)
+    beta = np.exp(last) / (np.exp(scores).sum() + np.exp(last))
+    return beta * s + (1 - beta) * (alpha @ v)
+
+
+def slow_dense(layer, x):
+    return x @ array(layer.kernel) + array(layer.bias)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def array(weight):
+    return weight.numpy().astype("float64")
+
+
+def test_relevance_and_gradient_keep_the_forward_values(captioner):
     features, tokens = random_inputs(captioner)
     plain = decode(captioner, features, tokens)
     for operations in (RELEVANCE, GRADIENT):
@@ -176,8 +199,7 @@ def test_relevance_and_gradient_keep_the_forward_values():
         np.testing.assert_allclose(other.logits, plain.logits, atol=1e-5)
 
 
-def test_chosen_positions_equal_all():
-    captioner = tiny_captioner()
+def test_chosen_positions_equal_all(captioner):
     features, tokens = random_inputs(captioner)
     whole = decode(captioner, features, tokens)
     positions = np.array([[0, 7, 3], [11, 2, 2]], "int32")
@@ -186,8 +208,7 @@ def test_chosen_positions_equal_all():
     np.testing.assert_allclose(some.logits, expected, atol=1e-6)
 
 
-def test_words_together_equal_one_at_a_time():
-    captioner = tiny_captioner()
+def test_words_together_equal_one_at_a_time(captioner):
     generator = np.random.default_rng(3)
     features = np.abs(generator.normal(size=(1, 4, 5, D))).astype("float32")
     tokens = np.array([3, 5, 4, 8], "int32")
@@ -202,8 +223,7 @@ def test_words_together_equal_one_at_a_time():
         )
 
 
-def test_relevance_is_conserved_without_biases():
-    captioner = tiny_captioner()
+def test_relevance_is_conserved_without_biases(captioner):
     for weight in captioner.decoder.weights:
         if weight.name == "bias":
             weight.assign(np.zeros(weight.shape))
@@ -216,8 +236,7 @@ def test_relevance_is_conserved_without_biases():
     np.testing.assert_allclose(total, stage.logits, rtol=1e-3, atol=1e-4)
 
 
-def test_later_words_take_no_relevance():
-    captioner = tiny_captioner()
+def test_later_words_take_no_relevance(captioner):
     features = np.ones((1, 4, 5, D), "float32")
     tokens = np.array([3, 5, 4, 8], "int32")
     stage = explain_decoder(captioner, RELEVANCE, features, tokens, np.arange(4))
@@ -225,8 +244,7 @@ def test_later_words_take_no_relevance():
     assert np.all(np.diag(stage.preceding_words) != 0)
 
 
-def test_gradient_equals_finite_differences():
-    captioner = tiny_captioner()
+def test_gradient_equals_finite_differences(captioner):
     features = np.ones((1, 4, 5, D), "float32")
     tokens = np.array([3, 5, 4], "int32")
     stage = explain_decoder(captioner, PLAIN, features, tokens, np.arange(3))
@@ -242,8 +260,7 @@ def test_gradient_equals_finite_differences():
     )
 
 
-def test_training_drops_units_and_inference_does_not():
-    captioner = tiny_captioner()
+def test_training_drops_units_and_inference_does_not(captioner):
     features, tokens = random_inputs(captioner)
     positions = np.tile(np.arange(N * T, dtype="int32"), (B, 1))
     inputs = {

@@ -1,0 +1,129 @@
+"""What the decoders share: words, image features, attention and prediction."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from config import Config
+from models.attention import Memory, SentinelAttention
+from models.relevance_rules import Operations
+
+
+class DecoderOutput(NamedTuple):
+    """What a decoder computes for Q words of each image.
+
+    Attributes:
+        logits: (B, Q, V).
+        attention: alpha (B, Q, L).
+        beta: The sentinel's share (B, Q).
+        state: What the next step needs, arrays (B, N, H).
+    """
+
+    logits: object
+    attention: object
+    beta: object
+    state: tuple
+
+
+class Decoder(keras.Model):
+    """Predicts the words of a caption from an image and the preceding words.
+
+        v_i = relu(W_a a_i + b_a)    v_g = relu(W_b mean_i(a_i) + b_b)
+        context_t: see SentinelAttention
+        logits_t = W_p (h_t + context_t) + b_p
+
+    A decoder adds its recurrence: `initial_state` and `decode`.
+
+    Args:
+        config: Gives the sizes and the dropout.
+        vocabulary_size: V, with the special tokens.
+        feature_channels: D, the channels of the encoder's features.
+        attention_input: The size of the input of the LSTM that attends.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        vocabulary_size: int,
+        feature_channels: int,
+        attention_input: int,
+    ):
+        super().__init__(name="decoder")
+        embedding, hidden = config.embedding_size, config.hidden_size
+        self.embedding = keras.layers.Embedding(vocabulary_size, embedding)
+        self.image_features = keras.layers.Dense(hidden, name="image_features")
+        self.global_feature = keras.layers.Dense(embedding, name="global_feature")
+        self.attention = SentinelAttention(hidden, attention_input, name="attention")
+        self.predictor = keras.layers.Dense(vocabulary_size, name="predictor")
+        self.dropout = keras.layers.Dropout(config.dropout)
+        self.embedding.build()
+        self.image_features.build((None, feature_channels))
+        self.global_feature.build((None, feature_channels))
+        self.predictor.build((None, hidden))
+        self.built = True
+
+    def call(self, features, tokens, positions, training=False):
+        embedded = self.embed(tokens)
+        memory = self.project(Operations(), features, training)
+        output = self.decode(Operations(), memory, embedded, None, positions, training)
+        return output.logits
+
+    def embed(self, tokens):
+        """Looks tokens (...) up: (..., E).
+
+        The product makes the gradient dense. Of a sparse one Keras' Adam counts every
+        occurrence of a word apart, and frequent words take too large steps.
+        """
+        return ops.take(1.0 * self.embedding.embeddings, tokens, axis=0)
+
+    def project(self, operations: Operations, features, training=False) -> Memory:
+        """Projects features (B, L, D) once for all words of all captions."""
+        image, whole = self.image_features, self.global_feature
+        values = operations.linear(features, image.kernel, image.bias)
+        values = self.dropout(operations.relu(values), training=training)  # (B, L, H)
+        mean = operations.sum(ops.mean(features, axis=1))
+        mean = operations.linear(mean, whole.kernel, whole.bias)
+        mean = self.dropout(operations.relu(mean), training=training)  # (B, E)
+        return Memory(values, self.attention.keys(values), mean)
+
+    def initial_state(self, rows: int, captions: int) -> tuple:
+        """Returns the state before the first word, arrays of zeros (B, N, H)."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        operations: Operations,
+        memory: Memory,
+        embedded,
+        state: tuple | None = None,
+        positions=None,
+        training: bool = False,
+    ) -> DecoderOutput:
+        """Runs the recurrence over T words and predicts what follows each.
+
+        Args:
+            operations: The interpretation: the model, its gradient, its relevance.
+            memory: From `project`.
+            embedded: The preceding words (B, N, T, E) of N captions of each image.
+            state: As `initial_state`, before the first word; None for zeros.
+            positions: Which of the N T words to predict from, int (B, Q); None for
+                all, Q = N T.
+            training: Whether units are dropped.
+        """
+        raise NotImplementedError
+
+    def predict_words(self, operations: Operations, mixed, training: bool):
+        """Turns h + context (B, Q, H) into logits (B, Q, V)."""
+        mixed = self.dropout(operations.sum(mixed), training=training)
+        return operations.linear(mixed, self.predictor.kernel, self.predictor.bias)
+
+
+def select(sequence, positions=None):
+    """Turns (B, N, T, ...) into the chosen rows (B, Q, ...) of each image's N T."""
+    batch, captions, steps, *rest = ops.shape(sequence)
+    rows = ops.reshape(sequence, (batch, captions * steps, *rest))
+    if positions is None:
+        return rows
+    index = ops.reshape(positions, (*ops.shape(positions), *[1] * len(rest)))
+    return ops.take_along_axis(rows, index, axis=1)
