@@ -11,17 +11,18 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
-import numpy as np
 from tqdm import tqdm
 
 import report
 from command_line import positive
 from dataset.images import ImageError, list_images, load_image
-from models import METHODS, Captioner, Explanation, explain, load_captioner
+from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
 from models.decoder_relevance import contrast_token
 from models.explainers import known_tokens
+from models.methods import LRP_PRESET
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
+SETTINGS = "model method lrp_preset caption words contrast beam_size"
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -31,69 +32,38 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="file or folder")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or run directory")
-    parser.add_argument("--method", choices=[*METHODS, "all"], default="lrp")
+    parser.add_argument(
+        "--method",
+        choices=[*METHODS, "all"],
+        default="lrp",
+        help="all: every one but occlusion, which is slow",
+    )
     parser.add_argument("--caption", metavar="TEXT", help="explain this text instead")
     parser.add_argument("--words", metavar="WORD,...", help="explain only these")
     parser.add_argument("--contrast", metavar="WORD", help="why not this word?")
     parser.add_argument("--beam-size", type=positive, help="default: the model's own")
+    parser.add_argument(
+        "--lrp-preset",
+        choices=LRP_PRESETS,
+        default=LRP_PRESET,
+        help="the encoder's rules in the method lrp",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="skip photos explained the same way"
+    )
     parser.add_argument("--output", type=Path, default=Path("explanations"))
     return parser.parse_args(argv)
 
 
-def image_folders(
-    images: list[str], output: Path
-) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Returns every image file with the folder of its explanation, and problems."""
+def list_photos(images: list[str]) -> tuple[list[Path], list[str]]:
+    """Returns the image files, those of folders too, and the problems."""
     photos, problems = [], []
-    taken: set[str] = set()
-    for name in images:
-        path = Path(name)
+    for path in map(Path, images):
         try:
-            files = list_images(path) if path.is_dir() else [path]
+            photos += list_images(path) if path.is_dir() else [path]
         except (ImageError, OSError) as error:
             problems.append(str(error))
-            continue
-        for file in files:
-            stem = file.stem.strip(". ") or "photo"
-            folder, number = stem, 2
-            while folder.casefold() in taken:
-                folder, number = f"{stem}-{number}", number + 1
-            taken.add(folder.casefold())
-            photos.append((file, output / folder))
     return photos, problems
-
-
-def explain_photo(
-    captioner: Captioner, image: np.ndarray, arguments: argparse.Namespace
-) -> list[Explanation]:
-    """Explains one photo with each of the chosen methods."""
-    methods = list(METHODS) if arguments.method == "all" else [arguments.method]
-    words = None if arguments.words is None else arguments.words.split(",")
-    caption = arguments.caption
-    explanations = []
-    for method in methods:
-        explanation = explain(
-            captioner,
-            image,
-            method,
-            caption,
-            words,
-            arguments.contrast,
-            arguments.beam_size,
-        )
-        caption = explanation.caption
-        explanations.append(explanation)
-    return explanations
-
-
-def write(explanations: list[Explanation], folder: Path) -> list[Path]:
-    """Writes data, pictures and report of one photo, several methods in subfolders."""
-    paths = []
-    for explanation in explanations:
-        below = folder / explanation.method if len(explanations) > 1 else folder
-        paths += explanation.save(below)
-        paths += report.write_pictures(explanation, below)
-    return [*paths, report.write_report(folder / "report.html", [explanations])]
 
 
 def check_words(captioner: Captioner, arguments: argparse.Namespace) -> None:
@@ -106,33 +76,64 @@ def check_words(captioner: Captioner, arguments: argparse.Namespace) -> None:
 
 def explain_photos(
     captioner: Captioner,
-    photos: list[tuple[Path, Path]],
+    photos: list[Path],
     arguments: argparse.Namespace,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
     paths, cards, problems = [], [], []
-    for photo, folder in tqdm(photos, unit="photo", disable=len(photos) == 1):
+    folders = report.name_folders(photos, arguments.output)
+    pairs = zip(photos, folders, strict=True)
+    progress = tqdm(pairs, total=len(photos), unit="photo", disable=len(photos) == 1)
+    for photo, folder in progress:
         try:
-            image = load_image(photo)
-            explanations = explain_photo(captioner, image, arguments)
-            paths += write(explanations, folder)
+            caption, written = explain_photo(captioner, photo, folder, arguments)
         except (ValueError, OSError) as error:
             named = isinstance(error, ImageError)
             problems.append(str(error) if named else f"{photo}: {error}")
             continue
-        caption = explanations[0].caption
+        paths += written
         tqdm.write(f"{photo}: {caption}", sys.stdout)
-        cards.append(report.Card(caption, image, f"{folder.name}/report.html"))
+        cards.append(report.Card(caption, folder.name))
     if len(cards) > 1:
         paths.append(report.write_index(arguments.output / "index.html", cards))
     return paths, problems
+
+
+def explain_photo(
+    captioner: Captioner, photo: Path, folder: Path, arguments: argparse.Namespace
+) -> tuple[str, list[Path]]:
+    """Explains a photo unless it is to be resumed and is whole; returns its caption."""
+    image = load_image(photo)
+    chosen = {name: getattr(arguments, name) for name in SETTINGS.split()}
+    settings = chosen | {"photo": str(photo), "bytes": photo.stat().st_size}
+    caption = report.finished_caption(folder, settings)
+    if arguments.resume and caption is not None:
+        return caption, []
+    explanations = explain_each(
+        captioner,
+        image,
+        methods(arguments.method),
+        arguments.caption,
+        None if arguments.words is None else arguments.words.split(","),
+        arguments.contrast,
+        arguments.beam_size,
+        arguments.lrp_preset,
+    )
+    paths = report.write_photo(folder, explanations, settings)
+    return explanations[0].caption, paths
+
+
+def methods(name: str) -> list[str]:
+    """Returns the chosen method, or all but the slow ones."""
+    fast = [each for each, method in METHODS.items() if not method.is_slow]
+    return fast if name == "all" else [name]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     arguments = parse(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    photos, problems = image_folders(arguments.images, arguments.output)
+    photos, problems = list_photos(arguments.images)
     paths: list[Path] = []
     try:
         captioner = load_captioner(arguments.model)
@@ -141,6 +142,8 @@ def main(argv: list[str] | None = None) -> int:
         problems += more
     except (ValueError, OSError) as error:
         problems.append(str(error))
+    except KeyboardInterrupt:
+        problems.append("stopped; the same command with --resume goes on.")
     for path in paths:
         print(path)
     for problem in problems:

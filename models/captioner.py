@@ -103,7 +103,10 @@ class Captioner(keras.Model):
 
     def encode(self, images: np.ndarray):
         """Turns RGB images uint8 (B, 224, 224, 3) into features (B, h, w, D)."""
-        inputs = preprocess(images, self.config.encoder)
+        return self.encode_inputs(preprocess(images, self.config.encoder))
+
+    def encode_inputs(self, inputs: np.ndarray):
+        """Turns preprocessed images (B, 224, 224, 3) into features (B, h, w, D)."""
         return self._encode(ops.convert_to_tensor(inputs))
 
     def freeze_features(self, images: np.ndarray) -> np.ndarray:

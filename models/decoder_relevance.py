@@ -28,6 +28,9 @@ class DecoderStage:
         beta: (R,).
         logits: (R,).
         log_probabilities: (R,).
+        inputs: The ids the decoder reads, padded to its longest sentence (S,).
+        steps: The explained places (R,).
+        seeds: The weights of the explained sums of logits (R, V).
     """
 
     features: np.ndarray
@@ -37,6 +40,9 @@ class DecoderStage:
     beta: np.ndarray
     logits: np.ndarray
     log_probabilities: np.ndarray
+    inputs: np.ndarray
+    steps: np.ndarray
+    seeds: np.ndarray
 
 
 def explain_decoder(
@@ -68,10 +74,11 @@ def explain_decoder(
         seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
     padded_steps = np.zeros(len(seeds), "int32")
     padded_steps[rows] = steps
-    inputs = np.full(max(len(tokens), captioner.config.max_caption_words), PADDING)
+    longest = max(len(tokens), captioner.config.max_caption_words)
+    inputs = np.full(longest, PADDING, "int32")
     inputs[: len(tokens)] = [START, *tokens[:-1]]
     stage = _decoder_function(captioner, operations)
-    outputs = stage(features, np.int32(inputs), padded_steps, seeds)
+    outputs = stage(features, inputs, padded_steps, seeds)
     logits, gradient, by_word, attention, beta, log_probabilities = (
         ops.convert_to_numpy(output)[rows] for output in outputs
     )
@@ -84,6 +91,9 @@ def explain_decoder(
         beta=beta,
         logits=logits,
         log_probabilities=log_probabilities[rows, tokens[steps]],
+        inputs=inputs,
+        steps=padded_steps[rows],
+        seeds=seeds[rows],
     )
 
 

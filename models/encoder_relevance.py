@@ -7,7 +7,7 @@ of step.
 Source: Bach et al. 2015 (LRP); Kohlbrenner et al. 2020 (rules by kind of layer).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import keras
@@ -123,6 +123,47 @@ def encoder_relevance(
         The relevance of the inputs, (B, N, H, W, C).
     """
     return relevance_propagator(model, preset)(inputs, relevance)
+
+
+def class_relevance(
+    model: keras.Model,
+    inputs,
+    classes: Sequence[int] | None = None,
+    preset: str | Mapping = "alpha1_beta0",
+):
+    """Explains classes of a classifier; each class's logit has relevance 1.
+
+    LRP then shares out 1 (less what the biases take), and the gradient presets give
+    the derivative of the logit.
+
+    Args:
+        model: A functional or Sequential CNN with scores (B, C), softmax or not.
+        inputs: Preprocessed images (B, H, W, channels).
+        classes: N numbers in [0, C), explained for every image; by default each
+            image's class of the largest score.
+        preset: A key of `PRESETS` or a mapping of the same form.
+
+    Returns:
+        The relevance of the inputs, (B, N, H, W, channels).
+
+    Raises:
+        ValueError: The model is no classifier, or has no such class.
+    """
+    if len(model.output_shape) != 2:
+        raise ValueError(
+            "class_relevance needs a classifier with scores (B, C); received outputs "
+            f"{model.output_shape}. Use encoder_relevance for other networks."
+        )
+    num_classes = model.output_shape[-1]
+    if classes is None:
+        chosen = ops.argmax(model(inputs), -1)[:, None]  # (B, 1)
+    elif all(0 <= number < num_classes for number in classes):
+        chosen = ops.tile(ops.convert_to_tensor([list(classes)]), (len(inputs), 1))
+    else:
+        raise ValueError(
+            f"classes must be numbers from 0 to {num_classes - 1}; received {classes}."
+        )
+    return encoder_relevance(model, inputs, ops.one_hot(chosen, num_classes), preset)
 
 
 def _rules(preset: str | Mapping, pixel_range: tuple | None) -> dict:

@@ -1,48 +1,17 @@
 """Why the captioner wrote each word: the public face of all explanation methods."""
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from keras import ops
 
 from dataset.images import load_image
 from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
 from models.captioner import Captioner
-from models.decoder_relevance import DecoderStage, explain_decoder, few_sizes
-from models.encoder import preprocess
-from models.encoder_relevance import relevance_propagator
+from models.decoder_relevance import DecoderStage, explain_decoder
+from models.encoder import preprocess, swap_colours
 from models.explanation import Explanation
-from models.relevance_rules import GradientOperations, Operations, RelevanceOperations
-
-RELEVANCE = RelevanceOperations()
-GRADIENT = GradientOperations()
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to explain.
-
-    Attributes:
-        summary: One sentence for the reader.
-        operations: How the decoder is differentiated.
-        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> relevance
-            of (pixels (R, H, W, 3), features (R, h, w, D)).
-        is_balanced: Whether words, features and pixels share out the logit.
-        explains_words: Whether it says anything about the preceding words.
-    """
-
-    summary: str
-    operations: Operations
-    explain: Callable
-    is_balanced: bool = False
-    explains_words: bool = True
-
-    def words(self, relevance: np.ndarray) -> np.ndarray:
-        """Returns the relevance of the preceding words, NaN if there is none."""
-        return relevance if self.explains_words else np.full_like(relevance, np.nan)
+from models.methods import LRP_PRESET, Method, choose_method
 
 
 def explain(
@@ -53,6 +22,7 @@ def explain(
     words: Sequence[str] | None = None,
     contrast: str | None = None,
     beam_size: int | None = None,
+    lrp_preset: str = LRP_PRESET,
 ) -> Explanation:
     """Explains the words of an image's caption.
 
@@ -64,16 +34,33 @@ def explain(
         words: Explain only these words of the caption; all if None.
         contrast: Explain why each word and not this one: the difference of the logits.
         beam_size: Of the search for the caption; the captioner's own if None.
+        lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS.
 
     Raises:
         ImageError: The file cannot be read as an image.
         ValueError: The method is unknown, a word is not in the caption or the
             vocabulary, or there is nothing to explain.
     """
-    if method not in METHODS:
-        raise ValueError(
-            f"Unknown method {method!r}; expected one of {', '.join(METHODS)}."
-        )
+    return explain_each(
+        captioner, image, [method], caption, words, contrast, beam_size, lrp_preset
+    )[0]
+
+
+def explain_each(
+    captioner: Captioner,
+    image: str | Path | np.ndarray,
+    methods: Sequence[str],
+    caption: str | None = None,
+    words: Sequence[str] | None = None,
+    contrast: str | None = None,
+    beam_size: int | None = None,
+    lrp_preset: str = LRP_PRESET,
+) -> list[Explanation]:
+    """Explains with several methods, which share what they have in common.
+
+    See `explain`; the explanations come in the order of the methods.
+    """
+    chosen = {name: choose_method(name, lrp_preset) for name in methods}
     image = _pixels_of(image, captioner)
     features = captioner.encode(image[None])  # (1, h, w, D)
     if caption is None:
@@ -82,145 +69,54 @@ def explain(
             raise ValueError("The captioner found no word for this photo.")
     tokens = known_tokens(captioner, caption)
     steps = _steps(tokens, captioner, words)
-    chosen = METHODS[method]
-    stage = explain_decoder(
-        captioner, chosen.operations, features, tokens, steps, contrast
-    )
-    inputs = preprocess(image[None], captioner.config.encoder)
-    pixels, feature_relevance = chosen.explain(captioner, inputs, stage)
-    pixels = pixels[..., ::-1]  # the encoder reads BGR
+    stages = {
+        operations: explain_decoder(
+            captioner, operations, features, tokens, steps, contrast
+        )
+        for operations in {method.operations for method in chosen.values()}
+    }
     names = captioner.vocabulary.words
-    lost = np.full((len(steps), 2), np.nan)
-    if chosen.is_balanced:
-        of_features = feature_relevance.sum((1, 2, 3), dtype="float64")
-        lost[:, 0] = stage.logits - stage.preceding_words.sum(1) - of_features
+    common = {
+        "image": image,
+        "caption": " ".join(names[token] for token in tokens),
+        "contrast": contrast,
+        "words": tuple(names[tokens[step]] for step in steps),
+        "steps": tuple(int(step) for step in steps),
+        "inputs": (SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
+    }
+    return [
+        Explanation(
+            method=name,
+            lrp_preset=lrp_preset if name == "lrp" else None,
+            **common,
+            **_arrays(captioner, image, method, stages[method.operations]),
+        )
+        for name, method in chosen.items()
+    ]
+
+
+def _arrays(
+    captioner: Captioner, image: np.ndarray, method: Method, stage: DecoderStage
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of one method's explanation."""
+    encoder = captioner.config.encoder
+    inputs = preprocess(image[None], encoder)
+    pixels, features, words = method.explain(captioner, inputs, stage)
+    lost = np.full((len(pixels), 2), np.nan)
+    if method.is_balanced:
+        of_features = features.sum((1, 2, 3), dtype="float64")
+        lost[:, 0] = stage.logits - words.sum(1) - of_features
         lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
-    return Explanation(
-        image=image,
-        caption=" ".join(names[token] for token in tokens),
-        method=method,
-        contrast=contrast,
-        words=tuple(names[tokens[step]] for step in steps),
-        steps=tuple(int(step) for step in steps),
-        inputs=(SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
-        pixels=pixels,
-        features=feature_relevance,
-        preceding_words=chosen.words(stage.preceding_words),
-        attention=stage.attention,
-        beta=stage.beta,
-        logits=stage.logits,
-        log_probabilities=stage.log_probabilities,
-        lost=lost,
-    )
-
-
-@functools.lru_cache(maxsize=16)
-def _propagator(captioner: Captioner, preset: str) -> Callable:
-    return relevance_propagator(captioner.encoder, preset)
-
-
-def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
-    rows = len(relevance)
-    padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
-    propagate = _propagator(captioner, preset)
-    found = propagate(inputs, np.pad(relevance, padding)[None])
-    return ops.convert_to_numpy(found)[0, :rows]
-
-
-def _lrp(captioner, inputs, stage: DecoderStage):
-    features = stage.features * stage.feature_gradient
-    return _propagate(captioner, "alpha1_beta0", inputs, features), features
-
-
-def _gradient(captioner, inputs, stage: DecoderStage):
-    gradient = stage.feature_gradient
-    return _propagate(captioner, "gradient", inputs, gradient), gradient
-
-
-def _gradient_x_input(captioner, inputs, stage: DecoderStage):
-    pixels, gradient = _gradient(captioner, inputs, stage)
-    return inputs * pixels, stage.features * gradient
-
-
-def _grad_cam(captioner, inputs, stage: DecoderStage):
-    features = weigh_channels(stage)
-    heat = np.maximum(features.sum(-1), 0)
-    return _as_pixels(_upsample(heat, inputs.shape[1:3])), features
-
-
-def _guided_grad_cam(captioner, inputs, stage: DecoderStage):
-    features = weigh_channels(stage)
-    heat = _upsample(np.maximum(features.sum(-1), 0), inputs.shape[1:3])
-    gradient = stage.feature_gradient
-    guided = _propagate(captioner, "guided_backprop", inputs, gradient)
-    return heat[..., None] * guided, features
-
-
-def _attention(captioner, inputs, stage: DecoderStage):
-    channels = stage.features.shape[-1]
-    features = np.repeat(stage.attention[..., None] / channels, channels, axis=-1)
-    return _as_pixels(_upsample(stage.attention, inputs.shape[1:3])), features
-
-
-def weigh_channels(stage: DecoderStage) -> np.ndarray:
-    """Weighs each channel with the mean of its gradient over the positions.
-
-    Returns:
-        (R, h, w, D); the rectified sum over the channels is the map of Grad-CAM.
-
-    Source: Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2.
-    """
-    weights = stage.feature_gradient.mean((1, 2), keepdims=True)  # (R, 1, 1, D)
-    return stage.features * weights
-
-
-def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Spreads maps (R, h, w) over pixels (R, H, W), bilinearly; keeps their sums."""
-    large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
-    large = ops.convert_to_numpy(large)[..., 0]
-    sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
-    return large * (maps.sum((1, 2)) / sums)[:, None, None]
-
-
-def _as_pixels(maps: np.ndarray) -> np.ndarray:
-    """Shares maps (R, H, W) out to the three colours (R, H, W, 3)."""
-    return np.repeat(maps[..., None] / 3.0, 3, axis=-1)
-
-
-METHODS = {
-    "lrp": Method(
-        "Layer-wise relevance propagation through decoder and encoder: shares the "
-        "word's logit out to the preceding words and the pixels, with sign.",
-        RELEVANCE,
-        _lrp,
-        is_balanced=True,
-    ),
-    "gradient": Method(
-        "The derivative of the word's logit with respect to each pixel.",
-        GRADIENT,
-        _gradient,
-    ),
-    "gradient_x_input": Method(
-        "The derivative times the pixel's own value.", GRADIENT, _gradient_x_input
-    ),
-    "grad_cam": Method(
-        "Feature maps weighted by their mean derivative: which regions speak for the "
-        "word.",
-        GRADIENT,
-        _grad_cam,
-    ),
-    "guided_grad_cam": Method(
-        "Grad-CAM times guided backpropagation: the fine structure within the regions.",
-        GRADIENT,
-        _guided_grad_cam,
-    ),
-    "attention": Method(
-        "Where the decoder attended to when it wrote the word.",
-        GRADIENT,
-        _attention,
-        explains_words=False,
-    ),
-}
+    return {
+        "pixels": swap_colours(pixels, encoder),
+        "features": features,
+        "preceding_words": words,
+        "attention": stage.attention,
+        "beta": stage.beta,
+        "logits": stage.logits,
+        "log_probabilities": stage.log_probabilities,
+        "lost": lost,
+    }
 
 
 def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:

@@ -21,6 +21,7 @@ class Explanation:
         image: The photo as the model saw it, uint8 RGB (H, W, 3).
         caption: The explained sentence.
         method: The name of the method.
+        lrp_preset: The encoder's rules where the method is lrp, else None.
         contrast: The word whose logit is subtracted, or None.
         words: The explained words (R,).
         steps: Their places in the caption (R,), starting at 0.
@@ -40,6 +41,7 @@ class Explanation:
     image: np.ndarray
     caption: str
     method: str
+    lrp_preset: str | None
     contrast: str | None
     words: tuple[str, ...]
     steps: tuple[int, ...]
@@ -89,7 +91,7 @@ class Explanation:
                 "logit": float(self.logits[row]),
                 "probability": float(np.exp(self.log_probabilities[row])),
                 "beta": float(self.beta[row]),
-                "image_relevance": float(self.features[row].sum()),
+                "image_relevance": _number(self.features[row].sum()),
                 "pixel_relevance": float(self.pixels[row].sum()),
                 "word_relevance": {
                     f"{index} {name}": _number(self.preceding_words[row, index])
@@ -100,7 +102,7 @@ class Explanation:
             }
             for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
         ]
-        names = ("caption", "method", "contrast")
+        names = ("caption", "method", "lrp_preset", "contrast")
         return {name: getattr(self, name) for name in names} | {"words": words}
 
 

@@ -125,6 +125,15 @@ def _max_pool(reader, layer, sources) -> int:
     )
 
 
+def _global_max_pool(reader, layer, sources) -> int:
+    def call(x):
+        # One window as large as the image: of equals, ops.max would reward all.
+        pooled = ops.max_pool(x, x.shape[1:3], data_format="channels_last")
+        return pooled if layer.keepdims else ops.squeeze(pooled, (1, 2))
+
+    return reader.append("max_pool", layer, sources, call, keeps_sign=True)
+
+
 def _sum(reader, layer, sources) -> int:
     if len(sources) < 2:
         raise unsupported(layer, "a sum with a constant has no rule")
@@ -177,7 +186,7 @@ READERS = {
     "Softmax": _one_step("softmax"),
     "Rescaling": _rescaling,
     "MaxPooling2D": _max_pool,
-    "GlobalMaxPooling2D": _one_step("max_pool"),
+    "GlobalMaxPooling2D": _global_max_pool,
     "AveragePooling2D": _one_step("average_pool"),
     "GlobalAveragePooling2D": _one_step("average_pool"),
     **dict.fromkeys(

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import numpy as np
-
 from dataset.files import write_whole
-from report.html_report import data_uri
-from report.overlays import photo_jpeg
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -43,13 +39,11 @@ class Card:
 
     Attributes:
         caption: The sentence below the photo.
-        image: uint8 RGB (H, W, 3).
-        link: The address of its report, relative to the index.
+        folder: Of its photo and report, relative to the index.
     """
 
     caption: str
-    image: np.ndarray
-    link: str
+    folder: str
 
 
 def write_index(path: str | Path, cards: Sequence[Card]) -> Path:
@@ -59,7 +53,7 @@ def write_index(path: str | Path, cards: Sequence[Card]) -> Path:
 
 
 def _card(card: Card) -> str:
-    picture = data_uri("jpeg", photo_jpeg(card.image))
     caption = html.escape(card.caption)
-    link = html.escape(quote(card.link), quote=True)
-    return f'<a href="{link}"><img src="{picture}" alt="">{caption}</a>'
+    folder = html.escape(quote(card.folder), quote=True)
+    photo = f'<img src="{folder}/photo.jpg" alt="" loading="lazy">'
+    return f'<a href="{folder}/report.html">{photo}{caption}</a>'

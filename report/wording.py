@@ -13,6 +13,7 @@ METHOD_LABELS = {
     "grad_cam": "Grad-CAM",
     "guided_grad_cam": "Guided Grad-CAM",
     "attention": "Attention",
+    "occlusion": "Occlusion",
 }
 
 
@@ -20,6 +21,8 @@ def method_label(explanation) -> str:
     """Returns a method's name as a reader knows it, and what it contrasts with."""
     method = explanation.method
     label = METHOD_LABELS.get(method, method.replace("_", " "))
+    if explanation.lrp_preset is not None:
+        label += f" ({explanation.lrp_preset})"
     contrast = explanation.contrast
     return label if contrast is None else f"{label}, rather than {contrast}"
 

@@ -10,7 +10,7 @@ from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
 from models.decoder_relevance import explain_decoder
-from models.explainers import GRADIENT, RELEVANCE
+from models.methods import GRADIENT, RELEVANCE
 from models.relevance_rules import Operations
 
 B, N, T, L, D = 2, 3, 4, 20, 7

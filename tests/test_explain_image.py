@@ -1,13 +1,17 @@
 """The script: its files, its errors and its exit codes; and the shipped captioner."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import tiny_captioner
 from PIL import Image
 
 import explain_image
+import report
 from dataset.scenes import render_scene
-from models import explain, load_captioner
+from models import METHODS, explain, explain_each, load_captioner
 from models.captioner import shipped_captioners
 
 TEXT = "a dog runs on the grass"
@@ -16,8 +20,10 @@ FILES = {
     "explanation.json",
     "explanation.npz",
     "heatmaps.png",
+    "photo.jpg",
     "preceding_words.png",
     "report.html",
+    "settings.json",
 }
 
 
@@ -80,11 +86,9 @@ def test_problems_of_a_photo_name_it(photo, tmp_path, capsys):
 
 
 def test_names_that_differ_in_case_or_have_only_dots(tmp_path):
-    photos, problems = explain_image.image_folders(
-        ["a/Dog.jpg", "a/dog.png", "a/...png"], tmp_path
-    )
-    folders = [folder.name for _, folder in photos]
-    assert folders == ["Dog", "dog-2", "photo"] and not problems
+    photos = [Path(name) for name in ("a/Dog.jpg", "a/dog.png", "a/...png")]
+    folders = report.name_folders(photos, tmp_path)
+    assert [folder.name for folder in folders] == ["Dog", "dog-2", "photo"]
 
 
 def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
@@ -102,7 +106,53 @@ def test_all_methods_lie_side_by_side(photo, tmp_path):
     options = ["--caption", TEXT, "--words", "dog", "--method", "all"]
     assert run(photo, *options, "--output", tmp_path / "out") == 0
     names = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
-    assert names == {*explain_image.METHODS, "report.html"}
+    fast = {name for name, method in METHODS.items() if not method.is_slow}
+    assert names == fast | {"photo.jpg", "report.html", "settings.json"}
+
+
+def test_rules_are_chosen_and_named(photo, tmp_path):
+    options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
+    found = {}
+    for preset in ("alpha1_beta0", "epsilon_gamma_box"):
+        assert run(photo, *options, "--lrp-preset", preset) == 0
+        folder = tmp_path / "out" / "scene"
+        summary = json.loads((folder / "explanation.json").read_text())
+        assert summary["lrp_preset"] == preset
+        assert f"LRP ({preset})" in (folder / "report.html").read_text()
+        with np.load(folder / "explanation.npz") as arrays:
+            found[preset] = arrays["pixels"]
+    assert np.abs(found["alpha1_beta0"] - found["epsilon_gamma_box"]).max() > 0.01
+
+
+def test_a_stopped_folder_is_resumed(photo, tmp_path, monkeypatch, capsys):
+    """Whole folders are left alone; half-written and other ones are made anew."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in "abc":
+        Image.open(photo).save(photos / f"{name}.png")
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    stopped = iter([1, 1])
+
+    def explain_two(*arguments):
+        if next(stopped, None) is None:
+            raise KeyboardInterrupt
+        return explain_each(*arguments)
+
+    monkeypatch.setattr(explain_image, "explain_each", explain_two)
+    assert run(photos, *options) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert not (output / "index.html").exists()
+    (output / "b" / "settings.json").unlink()  # as if killed before the end
+    before = {name: (output / name / "report.html").stat().st_mtime_ns for name in "ab"}
+    monkeypatch.setattr(explain_image, "explain_each", explain_each)
+    assert run(photos, *options, "--resume") == 0
+    after = {name: (output / name / "report.html").stat().st_mtime_ns for name in "ab"}
+    assert after["a"] == before["a"] and after["b"] > before["b"]
+    page = (output / "index.html").read_text()
+    assert all(f'"{name}/report.html"' in page for name in "abc")
+    assert run(photos, *options, "--resume", "--contrast", "cat") == 0
+    assert (output / "a" / "report.html").stat().st_mtime_ns > after["a"]
 
 
 @pytest.mark.parametrize(

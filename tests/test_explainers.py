@@ -10,7 +10,8 @@ from dataset.images import ImageError
 from dataset.vocabulary import END
 from models.decoder_relevance import DecoderStage, explain_decoder
 from models.encoder import preprocess
-from models.explainers import METHODS, RELEVANCE, explain, weigh_channels
+from models.explainers import explain, explain_each
+from models.methods import METHODS, RELEVANCE, weigh_channels
 from models.relevance_rules import Operations
 
 PLAIN = Operations()
@@ -40,7 +41,8 @@ def test_shapes_and_ranges(captioner, image, method):
     assert np.all((e.beta >= 0) & (e.beta <= 1))
     assert e.logits.shape == e.log_probabilities.shape == (T,)
     assert np.isnan(e.lost).all() != METHODS[method].is_balanced
-    assert np.isnan(e.preceding_words).all() != METHODS[method].explains_words
+    assert np.isnan(e.preceding_words).all() == (method == "attention")
+    assert np.isnan(e.features).all() == (method == "occlusion")
 
 
 def test_the_logit_is_shared_out(captioner, image):
@@ -110,12 +112,44 @@ def test_attention_is_spread_over_the_pixels(captioner, image):
     np.testing.assert_allclose(e.features.sum(-1), e.attention, atol=1e-5)
 
 
+def test_occlusion_is_the_fall_of_the_logit(captioner, image):
+    """One patch and one word taken away by hand."""
+    e = explain(captioner, image, "occlusion", caption=TEXT, words=["green"])
+    tokens = captioner.vocabulary.encode(TEXT, 20)[:-1]
+    inputs = preprocess(image[None], "vgg16")
+    inputs[0, 32:48, 208:224] = inputs.mean((0, 1, 2))
+    features = np.array(captioner.encoder(inputs))
+    stage = explain_decoder(captioner, PLAIN, features, tokens, np.array([5]))
+    found = e.pixels[0, 32:48, 208:224]
+    np.testing.assert_allclose(found, found[0, 0, 0], rtol=1e-5)
+    assert found.sum() == pytest.approx(e.logits[0] - stage.logits[0], abs=1e-3)
+    assert np.all(e.preceding_words[0, 6:] == 0)
+    embeddings = captioner.decoder.embedding.embeddings
+    kept = embeddings.numpy()
+    without = kept.copy()
+    without[tokens[1]] = 0  # dog
+    embeddings.assign(without)
+    other = explain(captioner, image, caption=TEXT, words=["green"])
+    embeddings.assign(kept)
+    fall = e.logits[0] - other.logits[0]
+    assert e.preceding_words[0, 2] == pytest.approx(fall, abs=1e-4)
+
+
+def test_several_methods_equal_one_at_a_time(captioner, image):
+    names = ["grad_cam", "lrp", "gradient_x_input"]
+    together = explain_each(captioner, image, names, caption=TEXT, words=["dog"])
+    assert [e.method for e in together] == names
+    for e in together:
+        one = explain(captioner, image, e.method, caption=TEXT, words=["dog"])
+        np.testing.assert_array_equal(e.pixels, one.pixels)
+        np.testing.assert_array_equal(e.preceding_words, one.preceding_words)
+
+
 def test_channels_are_weighed_by_their_mean_gradient():
     """Two positions, two channels, by hand: 0.5 (1 + 3) = 2 and 0.5 (0 - 4) = -2."""
     features = np.array([[[1.0, 5.0], [2.0, 1.0]]])  # (1, 2, 2)
     gradient = np.array([[[[1.0, 0.0], [3.0, -4.0]]]])
-    none = np.zeros(0)
-    stage = DecoderStage(features, gradient, none, none, none, none, none)
+    stage = DecoderStage(features, gradient, *[np.zeros(0)] * 8)
     expected = [[[[2.0, -10.0], [4.0, -2.0]]]]
     np.testing.assert_allclose(weigh_channels(stage), expected)
 
@@ -131,7 +165,7 @@ def test_gradient_is_the_slope_of_the_logit():
         features = captioner.encoder(values)
         return explain_decoder(captioner, PLAIN, features, tokens, steps)
 
-    pixels, _ = METHODS["gradient"].explain(captioner, inputs, stage(inputs))
+    pixels, *_ = METHODS["gradient"].explain(captioner, inputs, stage(inputs))
     direction = np.random.default_rng(2).normal(size=inputs.shape).astype("float32")
     step = 0.05
     after = stage(inputs + step * direction).logits
@@ -176,6 +210,7 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     ("arguments", "message"),
     [
         ({"method": "magic"}, "Unknown method 'magic'; expected one of lrp"),
+        ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
         ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),
         ({"caption": " ."}, "no word to explain"),
         ({"caption": "a dog " * 5}, "has 10 words; at most 8"),

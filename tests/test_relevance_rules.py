@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from models.explainers import GRADIENT, RELEVANCE
 from models.gradients import compiled, transpose, vector_jacobian_product
+from models.methods import GRADIENT, RELEVANCE
 from models.relevance_rules import Operations, RelevanceOperations
 
 B, IN, OUT = 2, 3, 4
