@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DECODERS = ("adaptive_attention", "grid_td")
-ENCODERS = ("vgg16",)
+ENCODERS = ("vgg16", "vgg19", "resnet50", "resnet101", "inception_v3")
 DATASETS = ("scenes", "flickr8k", "flickr30k", "coco2017")
 SCHEDULES = ("constant", "cosine")
+OBJECTIVES = ("cross_entropy", "self_critical")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Config:
     hidden_size: int = 512  # H
     dropout: float = 0.5  # share of dropped units, [0, 1)
 
+    objective: str = "cross_entropy"  # one of OBJECTIVES
     images_per_batch: int = 16  # each with its captions_per_image captions
     epochs: int = 20
     learning_rate: float = 5e-4  # peak rate of Adam
@@ -63,6 +65,13 @@ class Config:
         _one_of("encoder", self.encoder, ENCODERS)
         _one_of("decoder", self.decoder, DECODERS)
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("objective", self.objective, OBJECTIVES)
+        if self.objective == "self_critical" and self.captions_per_image < 2:
+            raise ValueError(
+                "objective=self_critical compares the captions drawn for an image: "
+                f"captions_per_image must be 2 or more; received "
+                f"{self.captions_per_image}."
+            )
         positive = (
             "min_word_count max_caption_words captions_per_image words_per_image "
             "embedding_size "

@@ -69,10 +69,7 @@ class CaptionBatches(keras.utils.PyDataset):
         self.start_epoch(self.epoch + 1)
 
     def __getitem__(self, index: int) -> tuple:
-        start = index * self.images_per_batch
-        chosen = self.order[start : start + self.images_per_batch]
-        generator = np.random.default_rng((self.seed, self.epoch, index))
-        features = np.stack([self.features[self.variants[i]][i] for i in chosen])
+        chosen, features, generator = self.draw_images(index)
         captions = [self._pick_captions(generator, i) for i in chosen]
         packed = pack_captions(
             captions, self.max_words, self.max_predictions, generator
@@ -80,6 +77,13 @@ class CaptionBatches(keras.utils.PyDataset):
         tokens, positions, targets, weights = packed
         inputs = {"features": features, "tokens": tokens, "positions": positions}
         return inputs, targets, weights
+
+    def draw_images(self, index: int) -> tuple[np.ndarray, np.ndarray, object]:
+        """Returns a batch's image numbers (B,), features and random generator."""
+        start = index * self.images_per_batch
+        chosen = self.order[start : start + self.images_per_batch]
+        features = np.stack([self.features[self.variants[i]][i] for i in chosen])
+        return chosen, features, np.random.default_rng((self.seed, self.epoch, index))
 
     def _pick_captions(self, generator, image: int) -> list[np.ndarray]:
         captions = self.captions[image]

@@ -19,6 +19,7 @@ from models.encoder import build_encoder, flatten_grid, preprocess, split_encode
 from models.gradients import compiled
 from models.grid_td import GridTDDecoder
 from models.relevance_rules import Operations
+from models.sampling import sample_captions
 
 DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder, "grid_td": GridTDDecoder}
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -88,6 +89,7 @@ class Captioner(keras.Model):
         """Compiles with Adam, the masked cross-entropy and the settings of config."""
         config = self.config
         average = config.weight_average
+        critical = config.objective == "self_critical"
         self.compile(
             optimizer=Adam(
                 learning_rate,
@@ -96,8 +98,11 @@ class Captioner(keras.Model):
                 use_ema=average > 0,
                 ema_momentum=average or 0.99,
             ),
-            loss=TokenCrossEntropy(config.label_smoothing),
-            weighted_metrics=[token_accuracy],
+            loss=TokenCrossEntropy(
+                0.0 if critical else config.label_smoothing,
+                "sum_over_batch_size" if critical else "mean_with_sample_weight",
+            ),
+            weighted_metrics=None if critical else [token_accuracy],
             jit_compile=keras.backend.backend() == "jax",
         )
 
@@ -167,6 +172,26 @@ class Captioner(keras.Model):
             START,
             END,
             self.config.length_penalty,
+        )
+
+    def sample(
+        self, frozen: np.ndarray, num_samples: int, generator: np.random.Generator
+    ) -> list[list[np.ndarray]]:
+        """Draws captions of images given by the outputs of the encoder's frozen part.
+
+        See `sample_captions`.
+        """
+        memory = self._project(self.finish_features(frozen))
+        batch = len(frozen)
+        return sample_captions(
+            lambda tokens, state: self._step(memory, tokens, state),
+            self.decoder.initial_state(batch, num_samples),
+            batch,
+            num_samples,
+            self.config.max_caption_words + 1,
+            START,
+            END,
+            generator,
         )
 
     def save_run(self, folder: str | Path, half: bool = False) -> None:
@@ -258,12 +283,14 @@ class TokenCrossEntropy(keras.losses.Loss):
 
     Args:
         smoothing: The share of the target that is spread over the vocabulary.
+        reduction: "mean_with_sample_weight", or "sum_over_batch_size" where weights
+            have both signs.
     """
 
-    def __init__(self, smoothing: float = 0.0):
-        super().__init__(
-            name="token_cross_entropy", reduction="mean_with_sample_weight"
-        )
+    def __init__(
+        self, smoothing: float = 0.0, reduction: str = "mean_with_sample_weight"
+    ):
+        super().__init__(name="token_cross_entropy", reduction=reduction)
         self.smoothing = smoothing
 
     def call(self, tokens, logits):

@@ -1,0 +1,87 @@
+"""Self-critical training: captions drawn from the model, rewarded by their CIDEr.
+
+Source: Rennie et al. 2017 (arXiv 1612.00563); the baseline of a caption is the mean
+reward of the other captions drawn for its image (Luo 2020, arXiv 2003.09971).
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from dataset.batches import CaptionBatches, pack_captions
+from models.captioner import Captioner
+from training.cider_reward import CiderReward
+
+
+def fit_self_critical(
+    captioner: Captioner, batches: CaptionBatches, first: int, callbacks: Sequence
+) -> None:
+    """Trains a compiled captioner on its own captions.
+
+    Args:
+        captioner: Compiled for the objective self_critical.
+        batches: The images and their references.
+        first: The epoch to begin with.
+        callbacks: Keras callbacks.
+    """
+    reward = CiderReward(batches.captions)
+    epochs = captioner.config.epochs
+    callbacks = keras.callbacks.CallbackList(
+        callbacks,
+        add_progbar=True,
+        model=captioner,
+        verbose=1,
+        epochs=epochs,
+        steps=len(batches),
+    )
+    captioner.stop_training = False
+    callbacks.on_train_begin()
+    for epoch in range(first, epochs):
+        batches.start_epoch(epoch)
+        callbacks.on_epoch_begin(epoch)
+        sums = np.zeros(2)
+        for index in range(len(batches)):
+            callbacks.on_train_batch_begin(index)
+            *batch, mean_reward = draw_batch(captioner, batches, reward, index)
+            loss = float(captioner.train_on_batch(*batch))
+            sums += loss, mean_reward
+            means = sums / (index + 1)
+            logs = {"loss": float(means[0]), "reward": float(means[1])}
+            callbacks.on_train_batch_end(index, logs)
+        callbacks.on_epoch_end(epoch, logs)
+        if captioner.stop_training:
+            break
+    callbacks.on_train_end(logs)
+
+
+def draw_batch(
+    captioner: Captioner, batches: CaptionBatches, reward: CiderReward, index: int
+) -> tuple[dict, np.ndarray, np.ndarray, float]:
+    """Draws captions for the images of a batch.
+
+    Returns:
+        inputs, targets and weights as `CaptionBatches` has them, where a word's weight
+        is how much better than the others its caption is; and the mean reward.
+    """
+    chosen, features, generator = batches.draw_images(index)
+    captions = captioner.sample(features, batches.captions_per_image, generator)
+    rewards = np.array(
+        [
+            [reward.score(image, caption) for caption in of_image]
+            for image, of_image in zip(chosen, captions, strict=True)
+        ]
+    )
+    tokens, positions, targets, weights = pack_captions(
+        captions, batches.max_words, batches.max_predictions, generator
+    )
+    caption_of = positions // tokens.shape[-1]  # (B, Q)
+    gained = np.take_along_axis(advantages(rewards), caption_of, axis=1)
+    inputs = {"features": features, "tokens": tokens, "positions": positions}
+    return inputs, targets, weights * gained.astype("float32"), float(rewards.mean())
+
+
+def advantages(rewards: np.ndarray) -> np.ndarray:
+    """Returns each reward (B, N) less the mean of the other N - 1."""
+    number = rewards.shape[1]
+    return (rewards - rewards.mean(1, keepdims=True)) * number / (number - 1)
