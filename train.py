@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
@@ -31,8 +32,14 @@ from training.callbacks import (
     build_callbacks,
     finished_epochs,
 )
-from training.data import encode_images, read_split, training_batches
+from training.data import (
+    check_disk,
+    encode_images,
+    read_training,
+    training_batches,
+)
 from training.scoring import SCORES, write_scores
+from training.self_critical import fit_self_critical
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 
@@ -82,7 +89,7 @@ def choose_captioner(arguments: argparse.Namespace) -> Captioner:
         raise ValueError(
             "--resume goes on with the settings of the run; no --set and no --from."
         )
-    refuse_new_settings(arguments, "--resume")
+    refuse_new_settings(arguments, "--resume", ("config", "decoder", "encoder_weights"))
     keras.utils.set_random_seed(Config.from_json(run / "config.json").seed)
     return load_captioner(run)
 
@@ -107,9 +114,10 @@ def check_folder(run: Path, overwrite: bool) -> None:
         )
 
 
-def refuse_new_settings(arguments: argparse.Namespace, option: str) -> None:
-    """Refuses what only a new captioner can be given."""
-    names = ("config", "decoder", "encoder_weights")
+def refuse_new_settings(
+    arguments: argparse.Namespace, option: str, names: Sequence[str]
+) -> None:
+    """Refuses what the captioner that is gone on with has already."""
     given = [name for name in names if getattr(arguments, name) is not None]
     if given:
         raise ValueError(
@@ -134,18 +142,19 @@ def start_captioner(arguments: argparse.Namespace) -> Captioner:
         config = config.replace(decoder=arguments.decoder or config.decoder)
         config = config.with_settings(arguments.set)
         keras.utils.set_random_seed(config.seed)
-        images = read_split(config, arguments.data_dir, "train", arguments.limit)
+        images, _ = read_training(config, arguments.data_dir, arguments.limit)
         captions = (caption for image in images for caption in image.captions)
         vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
         encoder = start_encoder(config, arguments.encoder_weights or "imagenet")
         return Captioner(config, vocabulary, encoder)
-    refuse_new_settings(arguments, "--from")
+    refuse_new_settings(arguments, "--from", ("config", "encoder_weights"))
     start = load_captioner(arguments.start)
-    config = start.config.with_settings(arguments.set)
+    config = start.config
+    config = config.replace(decoder=arguments.decoder or config.decoder)
+    config = config.with_settings(arguments.set)
     keras.utils.set_random_seed(config.seed)
     captioner = Captioner(config, start.vocabulary, build_encoder(config))
-    captioner.encoder.set_weights(start.encoder.get_weights())
-    captioner.decoder.set_weights(start.decoder.get_weights())
+    captioner.take_weights(start)
     return captioner
 
 
@@ -176,9 +185,10 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     run = arguments.run
     captioner = choose_captioner(arguments)
     config = captioner.config
-    data_dir, limit = arguments.data_dir, arguments.limit
-    images = read_split(config, data_dir, "train", limit)
-    validation_images = read_split(config, data_dir, "dev", limit)
+    images, validation_images = read_training(
+        config, arguments.data_dir, arguments.limit
+    )
+    check_disk(captioner, images, validation_images, arguments.cache_dir)
     if not arguments.resume:
         start_run(captioner, run)
     batches = training_batches(captioner, images, arguments.cache_dir)
@@ -186,14 +196,18 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     rate = learning_rate(config, config.epochs * len(batches))
     captioner.compile_for_training(rate)
     first = finished_epochs(run, len(batches))
-    batches.start_epoch(first)
-    captioner.fit(
-        batches,
-        epochs=config.epochs,
-        initial_epoch=first,
-        shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
-        callbacks=build_callbacks(captioner, validation, run, first),
-    )
+    callbacks = build_callbacks(captioner, validation, run, first)
+    if config.objective == "self_critical":
+        fit_self_critical(captioner, batches, first, callbacks)
+    else:
+        batches.start_epoch(first)
+        captioner.fit(
+            batches,
+            epochs=config.epochs,
+            initial_epoch=first,
+            shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
+            callbacks=callbacks,
+        )
     # Written last: a run with scores is finished.
     write_scores(run, load_captioner(run), validation, DEFAULT_METRICS)
     (run / BACKUP).unlink()

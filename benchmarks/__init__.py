@@ -2,6 +2,10 @@
 
 import resource
 import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
 
 
 def peak_memory(who: int) -> float:
@@ -12,3 +16,10 @@ def peak_memory(who: int) -> float:
     """
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KB
     return resource.getrusage(who).ru_maxrss * unit / 1024**3
+
+
+def seconds(call: Callable) -> float:
+    """Times one call until its result has arrived."""
+    start = time.perf_counter()
+    np.asarray(call())
+    return time.perf_counter() - start

@@ -12,21 +12,20 @@ import argparse
 import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from benchmarks import peak_memory
+from benchmarks import peak_memory, seconds
 from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
 from models.decoder_relevance import explain_decoder
 from models.encoder import build_encoder
 from models.encoder_relevance import PRESETS, relevance_propagator
-from models.explainers import RELEVANCE
 from models.gradients import compiled, vector_jacobian_product
+from models.methods import RELEVANCE
 
 NUM_WORDS = 7000
 
@@ -98,13 +97,6 @@ def plain_passes(encoder: keras.Model, image, seeds) -> dict[str, Callable]:
         "forward, repeated": lambda: forward(repeated),
         "forward and backward, repeated": lambda: both(repeated, seeds),
     }
-
-
-def seconds(call: Callable) -> float:
-    """Times one call until its result has arrived."""
-    start = time.perf_counter()
-    np.asarray(call())
-    return time.perf_counter() - start
 
 
 def report(first: dict, medians: dict, words: int) -> None:

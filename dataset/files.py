@@ -1,6 +1,9 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -15,3 +18,16 @@ def write_whole(path: str | Path, content: bytes) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder to fill, which then takes the place of a new or empty one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as beside:
+        part = Path(beside) / folder.name
+        part.mkdir()
+        yield part
+        if folder.is_dir():
+            folder.rmdir()
+        part.rename(folder)

@@ -1,26 +1,50 @@
-"""Reader of Flickr8k and Flickr30k as their authors publish them.
+"""Reader of Flickr8k and Flickr30k as their users download them.
 
 DATA_DIR/images/*.jpg
-DATA_DIR/text/<name>.token.txt            image.jpg#0<TAB>caption (or <name>.token)
-DATA_DIR/text/<name>.<split>Images.txt    one image file name a line
+DATA_DIR/text/*.token.txt | *.token          image.jpg#0<TAB>caption
+           or results.csv                    image.jpg| 0| caption
+DATA_DIR/text/*.<split>Images.txt            one image file name a line
+DATA_DIR/text/dataset_flickr*.json           Karpathy's: the captions and the lists
+                                             where these files are not there
+DATA_DIR/entities/{Annotations,Sentences}    Flickr30k Entities, for the boxes
 """
 
 import collections
+import dataclasses
+import re
 from pathlib import Path
 
+from dataset.entities import read_entities
+from dataset.karpathy import read_karpathy
+from dataset.problems import (
+    DatasetError,
+    all_of,
+    check_folder,
+    file_fault,
+    refuse_entries,
+)
 from dataset.records import CaptionedImage
+from dataset.sources import FLICKR30K, Source
+
+CAPTION_FILES = ("*.token.txt", "*.token", "results.csv")
+KARPATHY_FILE = "dataset_flickr*.json"
+# One line of the published CSV lacks its second bar: "2199200615.jpg| 4   A dog ...".
+_CSV_LINE = re.compile(r"([^|]+)\|\s*(\d+)(?:\s*\||\s)\s*(\S.*)")
 
 
-class DatasetError(ValueError):
-    """A dataset that cannot be read; the message lists everything that is wrong."""
-
-
-def read_flickr(data_dir: str | Path, split: str) -> list[CaptionedImage]:
+def read_flickr(
+    data_dir: str | Path,
+    split: str,
+    with_objects: bool = False,
+    source: Source = FLICKR30K,
+) -> list[CaptionedImage]:
     """Reads the images of one split with their captions.
 
     Args:
         data_dir: The folder with `images` and `text`.
         split: Names the list file `*.<split>Images.txt`: train, dev or test.
+        with_objects: Also reads the boxes of Flickr30k Entities.
+        source: Where missing files are to be had.
 
     Returns:
         The images in the order of the list file.
@@ -30,23 +54,34 @@ def read_flickr(data_dir: str | Path, split: str) -> list[CaptionedImage]:
             file or caption. All of them are listed at once.
     """
     data_dir = Path(data_dir)
-    token_path = _single_file(data_dir / "text", "*.token.txt", "*.token")
-    list_path = _single_file(data_dir / "text", f"*.{split}Images.txt")
-    captions = read_token_file(token_path)
-    names = [line.strip() for line in _read_text(list_path).split("\n")]
-    images, problems = [], []
-    for name in filter(None, names):
+    text, entities = data_dir / "text", data_dir / "entities"
+    (captions, captions_path), (names, list_path), *_ = all_of(
+        lambda: _read_captions(text, source),
+        lambda: _read_names(text, split, source),
+        lambda: check_folder(data_dir / "images", source.images),
+        lambda: with_objects and check_folder(entities, source.boxes),
+    )
+    problems = [
+        f"{n}: listed twice" for n, k in collections.Counter(names).items() if k > 1
+    ]
+    images = []
+    for name in names:
         path = data_dir / "images" / name
+        fault = file_fault(path)
         if name not in captions:
-            problems.append(f"{name}: no caption in {token_path.name}")
-        elif not path.is_file():
-            problems.append(f"{name}: no such file in {path.parent}")
+            problems.append(f"{name}: no caption in {captions_path.name}")
+        elif fault:
+            problems.append(f"{name}: {fault}")
         else:
             images.append(CaptionedImage(path.stem, path, tuple(captions[name])))
-    _raise_all(list_path, problems)
+    refuse_entries(list_path, problems, f"get the images: {source.images}")
     if not images:
-        raise DatasetError(f"{list_path} lists no image.")
-    return images
+        raise DatasetError(f"{list_path} lists no image of the split {split}.")
+    if not with_objects:
+        return images
+    objects = read_entities(entities, images, source.boxes)
+    pairs = zip(images, objects, strict=True)
+    return [dataclasses.replace(image, objects=boxes) for image, boxes in pairs]
 
 
 def read_token_file(path: str | Path) -> dict[str, list[str]]:
@@ -58,44 +93,77 @@ def read_token_file(path: str | Path) -> dict[str, list[str]]:
     Raises:
         DatasetError: Lines are broken; all are listed with their numbers.
     """
+
+    def parse(line: str) -> tuple[str, str] | None:
+        key, tab, caption = line.partition("\t")
+        name, mark, index = key.partition("#")
+        if tab and mark and name and index.isdigit() and caption.strip():
+            return name, caption
+        return None
+
+    return _read_lines(Path(path), parse, "expected image.jpg#0<TAB>caption")
+
+
+def read_csv_file(path: str | Path) -> dict[str, list[str]]:
+    """Reads `image.jpg| k| caption` lines below a header; see `read_token_file`."""
+
+    def parse(line: str) -> tuple[str, str] | None:
+        found = _CSV_LINE.fullmatch(line)
+        return (found[1].strip(), found[3]) if found else None
+
+    return _read_lines(Path(path), parse, "expected image.jpg| 0| caption", header=1)
+
+
+def _read_lines(path: Path, parse, expected: str, header: int = 0) -> dict:
     captions, problems = collections.defaultdict(list), []
     for number, line in enumerate(_read_text(path).split("\n"), start=1):
         line = line.rstrip("\r")
-        if not line.strip():
+        if number <= header or not line.strip():
             continue
-        key, tab, caption = line.partition("\t")
-        name, mark, index = key.partition("#")
-        if not (tab and mark and name and index.isdigit() and caption.strip()):
+        found = parse(line)
+        if found is None:
             problems.append(f"line {number}: {line[:60]!r}")
         elif "\ufffd" in line:
             problems.append(f"line {number}: not UTF-8: {line[:60]!r}")
         else:
-            captions[name].append(caption.strip())
-    _raise_all(path, problems, "expected image.jpg#0<TAB>caption")
+            captions[found[0]].append(found[1].strip())
+    refuse_entries(path, problems, expected)
     return dict(captions)
 
 
-def _read_text(path: str | Path) -> str:
-    return Path(path).read_bytes().decode("utf-8-sig", errors="replace")
+def _read_captions(text: Path, source: Source) -> tuple[dict, Path]:
+    """Returns the captions of every image file name, and the file they are from."""
+    path = _single_file(text, CAPTION_FILES, source.captions)
+    if path.suffix == ".json":
+        return {image.name: image.captions for image in read_karpathy(path)}, path
+    read = read_csv_file if path.suffix == ".csv" else read_token_file
+    return read(path), path
 
 
-def _single_file(folder: Path, *patterns: str) -> Path:
+def _read_names(text: Path, split: str, source: Source) -> tuple[list[str], Path]:
+    """Returns the image file names of a split, and the file they are from."""
+    path = _single_file(text, (f"*.{split}Images.txt",), source.lists)
+    if path.suffix == ".json":
+        return [image.name for image in read_karpathy(path, split)], path
+    lines = (line.strip() for line in _read_text(path).split("\n"))
+    return [line for line in lines if line], path
+
+
+def _read_text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig", errors="replace")
+
+
+def _single_file(folder: Path, patterns: tuple[str, ...], get: str) -> Path:
+    """Returns the one file of these patterns or, if there is none, Karpathy's."""
     paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
     # Flickr8k comes with its captions' lemmas in a second file.
     found = [path for path in paths if ".lemma." not in path.name]
+    found = found or sorted(folder.glob(KARPATHY_FILE))
     if len(found) != 1:
         received = ", ".join(path.name for path in found) or "none"
+        expected = " or ".join((*patterns, KARPATHY_FILE))
         raise DatasetError(
-            f"{folder} must hold one file {' or '.join(patterns)}; found {received}. "
-            "Give the dataset's folder with --data-dir."
+            f"{folder} must hold one file {expected}; found {received}. Get it: "
+            f"{get}. Or give another folder with --data-dir."
         )
     return found[0]
-
-
-def _raise_all(path: str | Path, problems: list[str], expected: str = "") -> None:
-    if problems:
-        listed = "\n  ".join(problems)
-        hint = f" ({expected})" if expected else ""
-        raise DatasetError(
-            f"{path} has {len(problems)} unusable entries{hint}:\n  {listed}"
-        )

@@ -1,19 +1,28 @@
 """Renders the dataset `scenes`.
 
 python -m dataset.render_scenes --output data/scenes
+python -m dataset.render_scenes --layout coco2017 --output data/like_coco
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from dataset.scene_files import write_like_coco2017, write_like_flickr30k
 from dataset.scenes import write_scenes
+
+LAYOUTS = {
+    "scenes": write_scenes,
+    "flickr30k": write_like_flickr30k,
+    "coco2017": write_like_coco2017,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--layout", choices=LAYOUTS, default="scenes")
     parser.add_argument("--train", type=int, default=800, help="number of images")
     parser.add_argument("--dev", type=int, default=100)
     parser.add_argument("--test", type=int, default=100)
@@ -21,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
     try:
-        write_scenes(arguments.output, counts, arguments.seed)
+        LAYOUTS[arguments.layout](arguments.output, counts, arguments.seed)
     except (ValueError, OSError) as error:
         print(f"render_scenes: {error}", file=sys.stderr)
         return 2

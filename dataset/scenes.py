@@ -8,8 +8,8 @@ DATA_DIR/objects/<image id>.png           index of the object seen + 1, or 0
 DATA_DIR/scenes.json                      the parameters it was rendered with
 """
 
+import dataclasses
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dataset.flickr import DatasetError, read_flickr
+from dataset.files import whole_folder
+from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
+from dataset.problems import DatasetError
 from dataset.records import CaptionedImage, ObjectBox
 from dataset.scene_captions import SceneObject, plural, write_captions
 from dataset.scene_drawing import draw_scene
 from dataset.scene_layout import compose
+from dataset.sources import SCENES
 
 VERSION = 1  # raised whenever the same seed gives another scene
 SPLITS = ("train", "dev", "test")
@@ -93,24 +96,19 @@ def write_scenes(
         ValueError: A split is unknown or its number of images is out of range.
     """
     data_dir = Path(data_dir).absolute()
-    _check_num_images(num_images)
+    check_num_images(num_images)
     num_images = {split: num_images[split] for split in SPLITS if split in num_images}
     parameters = {"version": VERSION, "seed": seed, "num_images": num_images}
     if _is_written(data_dir, parameters):
         return data_dir
-    data_dir.parent.mkdir(parents=True, exist_ok=True)
-    beside = tempfile.TemporaryDirectory(dir=data_dir.parent, prefix=".scenes-")
-    with beside as folder:
-        part = Path(folder) / data_dir.name
+    with whole_folder(data_dir) as part:
         _write_splits(part, num_images, seed)
         (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
-        if data_dir.is_dir():
-            data_dir.rmdir()
-        part.rename(data_dir)
     return data_dir
 
 
-def _check_num_images(num_images: Mapping[str, int]) -> None:
+def check_num_images(num_images: Mapping[str, int]) -> None:
+    """Refuses unknown splits and numbers of images out of range."""
     for split, number in num_images.items():
         if split not in SPLITS or not 1 <= number <= MAX_IMAGES:
             raise ValueError(
@@ -191,7 +189,9 @@ def _write_lines(path: Path, lines: Sequence[str]) -> None:
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def read_scenes(data_dir: str | Path, split: str) -> list[CaptionedImage]:
+def read_scenes(
+    data_dir: str | Path, split: str, with_objects: bool = True
+) -> list[CaptionedImage]:
     """Reads a split written by `write_scenes`, with the objects of every image.
 
     Raises:
@@ -203,10 +203,10 @@ def read_scenes(data_dir: str | Path, split: str) -> list[CaptionedImage]:
             f"{data_dir} holds no rendered scenes (no scenes.json). "
             "Render them with dataset.scenes.write_scenes first."
         )
-    return [
-        CaptionedImage(image.image_id, image.path, image.captions, _objects_of(image))
-        for image in read_flickr(data_dir, split)
-    ]
+    images = read_flickr(data_dir, split, source=SCENES)
+    if not with_objects:
+        return images
+    return [dataclasses.replace(image, objects=_objects_of(image)) for image in images]
 
 
 def read_masks(image: CaptionedImage) -> np.ndarray:

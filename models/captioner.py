@@ -106,6 +106,19 @@ class Captioner(keras.Model):
             jit_compile=keras.backend.backend() == "jax",
         )
 
+    def take_weights(self, other: "Captioner") -> None:
+        """Takes the encoder of another captioner, and of its decoder what fits.
+
+        Decoders of one kind fit wholly; of another kind, the weights of the layers
+        that both have and that have the same sizes.
+        """
+        self.encoder.set_weights(other.encoder.get_weights())
+        known = {weight.path: weight for weight in other.decoder.weights}
+        for weight in self.decoder.weights:
+            source = known.get(weight.path)
+            if source is not None and source.shape == weight.shape:
+                weight.assign(source)
+
     def encode(self, images: np.ndarray):
         """Turns RGB images uint8 (B, 224, 224, 3) into features (B, h, w, D)."""
         return self.encode_inputs(preprocess(images, self.config.encoder))
@@ -148,19 +161,29 @@ class Captioner(keras.Model):
 
     def caption_features(self, features, beam_size: int | None = None) -> list[Caption]:
         """Describes images given by their features (B, h, w, D)."""
-        found = self.search(features, beam_size or self.config.beam_size)
+        return [captions[0] for captions in self.rank_captions(features, beam_size)]
+
+    def rank_captions(
+        self,
+        features,
+        beam_size: int | None = None,
+        length_penalty: float | None = None,
+    ) -> list[list[Caption]]:
+        """Describes images by all captions of their beams, best first."""
+        found = self.search(
+            features, beam_size or self.config.beam_size, length_penalty
+        )
         return [
-            self._to_caption(*best)
-            for best in zip(
-                found.tokens[:, 0],
-                found.log_probabilities[:, 0],
-                found.scores[:, 0],
-                strict=True,
-            )
+            [self._to_caption(*one) for one in zip(*beam, strict=True)]
+            for beam in zip(*found, strict=True)
         ]
 
-    def search(self, features, beam_size: int) -> Hypotheses:
+    def search(
+        self, features, beam_size: int, length_penalty: float | None = None
+    ) -> Hypotheses:
         """Searches the best captions of images given by their features (B, h, w, D)."""
+        if length_penalty is None:
+            length_penalty = self.config.length_penalty
         memory = self._project(features)
         batch = int(features.shape[0])
         return beam_search(
@@ -171,7 +194,7 @@ class Captioner(keras.Model):
             self.config.max_caption_words,
             START,
             END,
-            self.config.length_penalty,
+            length_penalty,
         )
 
     def sample(

@@ -51,7 +51,9 @@ class Decoder(keras.Model):
     ):
         super().__init__(name="decoder")
         embedding, hidden = config.embedding_size, config.hidden_size
-        self.embedding = keras.layers.Embedding(vocabulary_size, embedding)
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding, name="embedding"
+        )
         self.image_features = keras.layers.Dense(hidden, name="image_features")
         self.global_feature = keras.layers.Dense(embedding, name="global_feature")
         self.attention = SentinelAttention(hidden, attention_input, name="attention")

@@ -128,7 +128,8 @@ def _max_pool(reader, layer, sources) -> int:
 def _global_max_pool(reader, layer, sources) -> int:
     def call(x):
         # One window as large as the image: of equals, ops.max would reward all.
-        pooled = ops.max_pool(x, x.shape[1:3], data_format="channels_last")
+        size = tuple(x.shape[1:3])
+        pooled = ops.max_pool(x, size, size, data_format="channels_last")
         return pooled if layer.keepdims else ops.squeeze(pooled, (1, 2))
 
     return reader.append("max_pool", layer, sources, call, keeps_sign=True)

@@ -5,7 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from conftest import WORDS, randomize
+from conftest import WORDS, randomize, tiny_captioner
 from keras import ops
 from PIL import Image
 
@@ -21,6 +21,7 @@ from models.captioner import (
     token_accuracy,
 )
 from models.encoder import build_encoder, flatten_grid
+from models.explainers import explain
 
 B, Q, V = 2, 5, 13
 
@@ -171,6 +172,27 @@ def test_save_and_load_give_the_same_captions(captioner, run, photos):
     assert sorted(path.name for path in run.iterdir()) == sorted(RUN_FILES)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "trainable_from"),
+    [("resnet50", "conv5_block3_1_conv"), ("inception_v3", "conv2d_85")],
+)
+def test_other_encoders_caption_explain_and_are_loaded(
+    encoder, trainable_from, photos, tmp_path
+):
+    sizes = {"embedding_size": 5, "hidden_size": 6, "max_caption_words": 8}
+    config = Config(encoder=encoder, trainable_from=trainable_from, **sizes)
+    captioner = Captioner(config, Vocabulary(WORDS), build_encoder(config))
+    randomize(captioner.decoder, seed=0)
+    captioner.save_run(tmp_path / "run")
+    loaded = load_captioner(tmp_path / "run")
+    assert loaded.caption(photos[:1]) == captioner.caption(photos[:1])
+    e = explain(loaded, photos[0], caption="a dog sits", words=["sits"])
+    assert e.pixels.shape == (1, 224, 224, 3) and np.isfinite(e.pixels).all()
+    # Fresh encoders have no biases, so that nothing is lost between them and the photo.
+    from_features = e.features.sum((1, 2, 3))
+    assert np.abs(e.lost[:, 1]).max() < 1e-3 * np.abs(from_features).max()
+
+
 def test_half_precision_is_close_and_half_as_large(captioner, tmp_path, photos):
     captioner.save_run(tmp_path / "half", half=True)
     loaded = load_captioner(tmp_path / "half")
@@ -296,3 +318,17 @@ def test_the_end_token_is_no_word(captioner, photos):
         assert len(caption.words) == len(caption.log_probabilities)
         assert set(caption.words) <= set(WORDS)
         assert captioner.vocabulary.words[END] not in caption.text
+
+
+def test_a_decoder_takes_what_fits_of_another_kind():
+    adaptive = tiny_captioner(seed=1)
+    grid = tiny_captioner(seed=2, decoder="grid_td")
+    before = {weight.path: weight.numpy() for weight in grid.decoder.weights}
+    grid.take_weights(adaptive)
+    theirs = {weight.path: weight.numpy() for weight in adaptive.decoder.weights}
+    own = {"attention/input_kernel"} | {path for path in before if "lstm" in path}
+    for weight in grid.decoder.weights:
+        expected = before if weight.path in own else theirs
+        np.testing.assert_array_equal(weight.numpy(), expected[weight.path])
+    pairs = zip(grid.encoder.weights, adaptive.encoder.weights, strict=True)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)

@@ -1,10 +1,13 @@
 """The reader of the Flickr datasets, on written lines and on the published files."""
 
+import json
 import re
 
 import pytest
 
-from dataset.flickr import DatasetError, read_flickr, read_token_file
+from dataset import READERS, DatasetError
+from dataset.flickr import read_csv_file, read_flickr, read_token_file
+from dataset.problems import LISTED
 
 TOKENS = """\
 a.jpg#0\tA dog runs .
@@ -24,7 +27,7 @@ def write_dataset(folder, tokens: bytes, names: bytes, split="train"):
     for name in ("images", "text"):
         (folder / name).mkdir()
     for name in "abc":
-        (folder / "images" / f"{name}.jpg").touch()
+        (folder / "images" / f"{name}.jpg").write_bytes(b"jpg")
     (folder / "text/Tiny.token.txt").write_bytes(tokens)
     (folder / f"text/Tiny.{split}Images.txt").write_bytes(names)
     return folder
@@ -50,6 +53,98 @@ def test_the_names_the_publishers_gave(data_dir, name):
     path.unlink()
     with pytest.raises(DatasetError, match="found none"):
         read_flickr(data_dir, "train")
+
+
+CSV = """\
+image_name| comment_number| comment
+a.jpg| 0| A dog runs .
+b.jpg| 0| A cat | or two , sits .
+a.jpg| 1   The dog runs fast .
+"""
+
+
+def test_csv_with_the_line_that_lacks_a_bar(data_dir):
+    (data_dir / "text/Tiny.token.txt").unlink()
+    (data_dir / "text/results.csv").write_text(CSV)
+    second, first = read_flickr(data_dir, "train")
+    assert first.captions == ("A dog runs .", "The dog runs fast .")
+    assert second.captions == ("A cat | or two , sits .",)
+
+
+def test_broken_lines_of_a_csv(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text(CSV + "\nb.jpg, 1, commas\nb.jpg| one| digit\nb.jpg| 2|  \n")
+    with pytest.raises(DatasetError) as caught:
+        read_csv_file(path)
+    assert str(caught.value).splitlines() == [
+        f"{path} has 3 unusable entries (expected image.jpg| 0| caption):",
+        "  line 6: 'b.jpg, 1, commas'",
+        "  line 7: 'b.jpg| one| digit'",
+        "  line 8: 'b.jpg| 2|  '",
+    ]
+
+
+# Karpathy's file
+
+
+def write_karpathy(folder, *images):
+    """Images are (file name, split, captions)."""
+    entries = [
+        {"filename": n, "split": s, "sentences": [{"raw": c} for c in captions]}
+        for n, s, captions in images
+    ]
+    path = folder / "text/dataset_flickr30k.json"
+    path.write_text(json.dumps({"images": entries, "dataset": "flickr30k"}))
+    return path
+
+
+def test_karpathys_file_alone(data_dir):
+    for path in (data_dir / "text").iterdir():
+        path.unlink()
+    write_karpathy(
+        data_dir,
+        ("c.jpg", "val", ["Birds ."]),
+        ("b.jpg", "train", [" A cat . ", "It sits ."]),
+        ("a.jpg", "train", ["A dog ."]),
+    )
+    cat, dog = read_flickr(data_dir, "train")
+    assert (cat.image_id, cat.captions) == ("b", ("A cat .", "It sits ."))
+    assert dog.path == data_dir / "images/a.jpg"
+    assert [i.captions for i in read_flickr(data_dir, "dev")] == [("Birds .",)]
+    with pytest.raises(DatasetError, match="lists no image of the split test"):
+        read_flickr(data_dir, "test")
+
+
+def test_the_authors_captions_with_karpathys_split(data_dir):
+    write_karpathy(data_dir, ("a.jpg", "test", ["other words"]))
+    (image,) = read_flickr(data_dir, "test")
+    assert image.captions == ("A dog runs .", "The dog # 2 runs\tfast .")
+    names = [image.path.name for image in read_flickr(data_dir, "train")]
+    assert names == ["b.jpg", "a.jpg"]  # of the list file
+
+
+def test_karpathys_file_is_damaged(data_dir):
+    path = write_karpathy(
+        data_dir,
+        ("a.jpg", "val", ["A dog ."]),
+        ("b.jpg", "validation", ["A cat ."]),
+        ("c.jpg", "val", []),
+        ("c.jpg", "val", [""]),
+    )
+    with pytest.raises(DatasetError) as caught:
+        read_flickr(data_dir, "dev")
+    first, *listed = str(caught.value).splitlines()
+    assert first.startswith(f"{path} has 3 unusable entries (expected filename,")
+    assert [line[:10] for line in listed] == [f"  image {n}:" for n in (1, 2, 3)]
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(DatasetError, match=r"json is damaged \(.*Get it again: http"):
+        read_flickr(data_dir, "dev")
+    path.write_text("[1]")
+    with pytest.raises(DatasetError, match=r"json holds a list; expected an object"):
+        read_flickr(data_dir, "dev")
+
+
+# What is wrong
 
 
 def test_windows_files_are_read(tmp_path):
@@ -87,15 +182,44 @@ def test_broken_lines_are_all_listed(data_dir):
 def test_missing_images_and_captions_are_all_listed(data_dir):
     (data_dir / "text/Tiny.devImages.txt").write_text("a.jpg\nx.jpg\nb.jpg\ny.jpg\n")
     (data_dir / "images" / "b.jpg").unlink()
+    (data_dir / "images" / "a.jpg").write_bytes(b"")
     with pytest.raises(DatasetError) as caught:
         read_flickr(data_dir, "dev")
     first, *listed = str(caught.value).splitlines()
-    assert first.endswith("Tiny.devImages.txt has 3 unusable entries:")
+    assert re.search(r"Images\.txt has 4 unusable .* \(get the images: http", first)
     assert listed == [
+        f"  a.jpg: empty file in {data_dir / 'images'}",
         "  x.jpg: no caption in Tiny.token.txt",
         f"  b.jpg: no such file in {data_dir / 'images'}",
         "  y.jpg: no caption in Tiny.token.txt",
     ]
+
+
+def test_many_missing_images_are_counted_and_kept(data_dir):
+    names = [f"{number}.jpg" for number in range(LISTED + 1203)]
+    tokens = "\n".join(f"{name}#0\ta dog" for name in names)
+    (data_dir / "text/Tiny.token.txt").write_text(tokens)
+    (data_dir / "text/Tiny.devImages.txt").write_text("\n".join([*names, "1.jpg"]))
+    with pytest.raises(DatasetError) as caught:
+        read_flickr(data_dir, "dev")
+    lines = str(caught.value).splitlines()
+    assert "has 1,225 unusable entries" in lines[0]
+    assert lines[1] == "  1.jpg: listed twice" and len(lines) == LISTED + 2
+    expected = "  ... and 1,205 more; python -m dataset.check lists all"
+    assert lines[-1] == expected
+    (problem,) = caught.value.problems
+    assert len(problem.text().splitlines()) == LISTED + 1206
+
+
+@pytest.mark.parametrize("name", ["flickr8k", "flickr30k"])
+def test_everything_that_is_missing_is_told_with_where_to_get_it(tmp_path, name):
+    with pytest.raises(DatasetError) as caught:
+        READERS[name](tmp_path, "train", with_objects=True)
+    lines = str(caught.value).splitlines()
+    expected = ("*.token.txt or", "*.trainImages.txt or", "images is", "entities is")
+    assert len(lines) == len(expected)
+    for line, what in zip(lines, expected, strict=True):
+        assert what in line and "Get it: " in line and "http" in line
 
 
 def test_list_that_is_not_utf8(data_dir):
@@ -107,11 +231,11 @@ def test_list_that_is_not_utf8(data_dir):
 def test_missing_and_ambiguous_files(data_dir, tmp_path):
     with pytest.raises(
         DatasetError,
-        match=r"text must hold one file \*\.testImages\.txt; found none\. .*--data-dir",
+        match=r"one file \*\.testImages\.txt or dataset_.*; found none\. .*--data-dir",
     ):
         read_flickr(data_dir, "test")
     with pytest.raises(
-        DatasetError, match=r"file \*\.token\.txt or \*\.token; found no"
+        DatasetError, match=r"file \*\.token\.txt or \*\.token or .*; found no"
     ):
         read_flickr(tmp_path / "nowhere", "train")
     (data_dir / "text" / "Other.token.txt").touch()
@@ -131,8 +255,77 @@ def test_token_file_without_lines(tmp_path):
     assert read_token_file(tmp_path / "empty.token.txt") == {}
 
 
+# The published files
+
+
 @pytest.mark.parametrize(("split", "number"), [("train", 6000), ("dev", 1000)])
 def test_published_flickr8k(shared, split, number):
-    images = read_flickr(shared / "data" / "flickr8k", split)
+    images = read_flickr(shared / "data" / "flickr8k", split, with_objects=True)
     assert len({image.path for image in images}) == number
     assert {len(image.captions) for image in images} == {5}
+    boxes = [object_.box for image in images for object_ in image.objects]
+    assert 6 < len(boxes) / number < 7
+    assert all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in boxes)
+
+
+def test_published_lists_of_flickr30k(shared):
+    folder = shared / "data" / "flickr30k_karpathy_split"
+    lists = {
+        split: (folder / f"Flickr_30k.{split}Images.txt").read_text().split()
+        for split in ("train", "dev", "test")
+    }
+    numbers = {split: len(names) for split, names in lists.items()}
+    assert numbers == {"train": 29000, "dev": 1014, "test": 1000}
+    assert len(set().union(*lists.values())) == 31014
+
+
+def write_flickr30k(shared, folder) -> None:
+    """Lays out the photographs of Flickr8k as Flickr30K, of which they are a part."""
+    source = shared / "data" / "flickr8k"
+    for name in ("images", "text"):
+        (folder / name).mkdir()
+    (folder / "entities").symlink_to(source / "entities")
+    tokens = (source / "text/Flickr8k.token.txt").read_text("utf-8").splitlines()
+    here = {}
+    for path in (source / "images").iterdir():
+        here[path.name] = f"{path.stem.partition('_')[0]}.jpg"
+        (folder / "images" / here[path.name]).symlink_to(path)
+    lines = [(*line.partition("\t")[0].split("#"), line) for line in tokens]
+    renamed = [
+        (here[name], k, line.partition("\t")[2])
+        for name, k, line in lines
+        if name in here
+    ]
+    (folder / "text/results_20130124.token").write_text(
+        "\n".join(f"{n}#{k}\t{c}" for n, k, c in renamed), "utf-8"
+    )
+    (folder / "results.csv").write_text(
+        "\n".join(["header", *(f"{n}| {k}| {c}" for n, k, c in renamed)]), "utf-8"
+    )
+    lists = shared / "data" / "flickr30k_karpathy_split"
+    for path in lists.glob("*.txt"):
+        names = [name for name in path.read_text().split() if name in here.values()]
+        (folder / "text" / path.name).write_text("\n".join(names))
+
+
+def test_flickr30k_on_the_photographs_that_are_here(shared, tmp_path):
+    write_flickr30k(shared, tmp_path)
+    read = READERS["flickr30k"]
+    splits = {s: read(tmp_path, s, s == "test") for s in ("train", "dev", "test")}
+    total = sum(map(len, splits.values()))
+    assert 6000 < total <= 7000 and len(splits["train"]) > 0.9 * total
+    for images in splits.values():
+        assert {len(image.captions) for image in images} == {5}
+    assert sum(len(i.objects) for i in splits["test"]) > 5 * len(splits["test"])
+    (tmp_path / "text/results_20130124.token").unlink()
+    (tmp_path / "results.csv").rename(tmp_path / "text/results.csv")
+    for split, images in splits.items():
+        captions = [image.captions for image in read(tmp_path, split)]
+        assert captions == [image.captions for image in images]
+    lists = shared / "data" / "flickr30k_karpathy_split"
+    whole = (lists / "Flickr_30k.trainImages.txt").read_bytes()
+    (tmp_path / "text/Flickr_30k.trainImages.txt").write_bytes(whole)
+    with pytest.raises(DatasetError) as caught:
+        read(tmp_path, "train")
+    (problem,) = caught.value.problems
+    assert len(problem.entries) == 29000 - len(splits["train"])

@@ -1,5 +1,6 @@
 """Training: the files of a run, its refusals, and that a killed run goes on exactly."""
 
+import collections
 import csv
 import gc
 import json
@@ -23,6 +24,7 @@ from models.captioner import RUN_FILES, Captioner, load_captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
 from training import export
 from training.callbacks import BACKUP, Backup, averaged_weights, build_callbacks
+from training.data import read_split
 
 CAPTIONS = (
     ("A red dog runs.", "The dog runs fast"),
@@ -419,7 +421,7 @@ def test_an_existing_run_is_replaced(copied, data_dir, capsys):
 
 def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
     folders = []
-    images = train.read_split(PRESETS["flickr8k"], data_dir, "dev", None)
+    images = read_split(PRESETS["flickr8k"], data_dir, "dev")
     for scale in (0.05, 0.05, 0.5):
         sizes = {"embedding_size": 5, "hidden_size": 6, "captions_per_image": 2}
         config = Config(feature_scale=scale, **sizes)
@@ -442,15 +444,10 @@ REFUSED = {
     "setting": (["--set", "epoch=3"], r"Unknown setting 'epoch'\. Did you mean"),
     "value": (["--set", "dropout=2"], r"dropout must be in \[0, 1\); received 2\.0"),
     "layer": (["--set", "trainable_from=conv9"], "must name a layer of the encoder"),
-    "data": (["--data-dir", "nowhere"], r"must hold one file \*\.token\.txt or .* no"),
     "start": (["--from", "nowhere"], "No captioner 'nowhere'"),
     "start, config": (
         ["--from", "nowhere", "--config", "flickr8k"],
         r"--from goes on with a captioner .* leave out --config\.",
-    ),
-    "start, decoder": (
-        ["--from", "nowhere", "--decoder", "adaptive_attention"],
-        r"leave out --decoder\.",
     ),
     "start, weights": (
         ["--from", "nowhere", "--encoder-weights", "none"],
@@ -460,6 +457,31 @@ REFUSED = {
     "resume": (["--resume"], "there is no run in .*run"),
     "words": (["--set", "min_word_count=99"], "No word appears 99 times"),
 }
+
+
+def test_all_that_the_data_lacks_is_told_at_once(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--config", "flickr30k", "--data-dir", "nowhere", "--run", "run"]
+    assert train.main(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    expected = ("*.token.txt", "*.trainImages.txt", "nowhere/images", "*.devImages.txt")
+    for line, what in zip(lines, expected, strict=True):
+        assert what in line and "Get it: " in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_disk_too_small_for_all_features_is_refused_first(
+    data_dir, tmp_path, capsys, monkeypatch
+):
+    """8 images, their mirror images and 4 of validation; 4x5x7 values of 2 bytes."""
+    usage = collections.namedtuple("usage", "free")
+    for free, code in ((20 * 280 - 1, 2), (20 * 280, 0)):
+        monkeypatch.setattr("shutil.disk_usage", lambda folder, n=free: usage(n))
+        settings = {"epochs": 1, "flip_images": "true"}
+        arguments = arguments_of(data_dir, tmp_path / "run", **settings)
+        assert train.main(arguments) == code
+        assert (tmp_path / "run").exists() == (code == 0)
+    assert "feature cache needs 0.0 GB" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", REFUSED)

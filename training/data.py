@@ -11,8 +11,14 @@ import numpy as np
 from config import Config
 from dataset import READERS, CaptionedImage
 from dataset.batches import CaptionBatches
-from dataset.feature_cache import cache_features
+from dataset.feature_cache import (
+    FeatureCache,
+    ShardedArray,
+    cache_features,
+    check_room,
+)
 from dataset.images import load_image
+from dataset.problems import all_of
 from models.captioner import Captioner
 
 
@@ -26,22 +32,28 @@ class EncodedImages:
     """
 
     images: Sequence[CaptionedImage]
-    features: np.ndarray
+    features: ShardedArray
 
 
 def read_split(config: Config, data_dir: Path, split: str, limit: int | None = None):
     """Reads the first `limit` images of a split of the configured dataset.
 
     Raises:
-        ValueError: There is no reader for the dataset.
         DatasetError: The dataset is not laid out as it should be.
     """
-    if config.dataset not in READERS:
-        raise ValueError(
-            f"The dataset {config.dataset} cannot be read yet; expected one of "
-            f"{', '.join(READERS)}."
-        )
     return READERS[config.dataset](data_dir, split)[:limit]
+
+
+def read_training(config: Config, data_dir: Path, limit: int | None = None):
+    """Reads the first images of train and of dev.
+
+    Raises:
+        DatasetError: What is wrong with either, all at once.
+    """
+    return all_of(
+        lambda: read_split(config, data_dir, "train", limit),
+        lambda: read_split(config, data_dir, "dev", limit),
+    )
 
 
 def training_batches(
@@ -49,10 +61,13 @@ def training_batches(
 ) -> CaptionBatches:
     """Computes or finds the cached features and builds the training batches."""
     config = captioner.config
-    mirrors = (False, True) if config.flip_images else (False,)
+    variants = [
+        encode_images(captioner, images, cache_dir, mirrored).features
+        for mirrored in _mirrors(config)
+    ]
     return CaptionBatches(
         images,
-        [encode_images(captioner, images, cache_dir, m).features for m in mirrors],
+        variants,
         captioner.vocabulary,
         config.images_per_batch,
         config.captions_per_image,
@@ -60,6 +75,25 @@ def training_batches(
         config.words_per_image,
         config.seed,
     )
+
+
+def check_disk(
+    captioner: Captioner,
+    images: Sequence[CaptionedImage],
+    validation_images: Sequence[CaptionedImage],
+    cache_dir: Path,
+) -> None:
+    """Refuses a disk too small for all features that a training will compute.
+
+    Raises:
+        OSError: The disk has too little room.
+    """
+    wanted = [(images, mirrored) for mirrored in _mirrors(captioner.config)]
+    shape, needed = captioner.frozen_part.output_shape[1:], 0
+    for some, mirrored in (*wanted, (validation_images, False)):
+        paths, source = [image.path for image in some], _source(captioner, mirrored)
+        needed += FeatureCache.of(cache_dir, paths, shape, source).missing_bytes
+    check_room(cache_dir, needed)
 
 
 def encode_images(
@@ -74,13 +108,20 @@ def encode_images(
         pixels = np.stack([load_image(path) for path in paths])
         return captioner.freeze_features(pixels[:, :, ::-1] if mirrored else pixels)
 
-    frozen = captioner.frozen_part
-    source = f"{_weights_hash(frozen)} mirrored={mirrored}"
     paths = [image.path for image in images]
-    shape = frozen.output_shape[1:]
+    shape = captioner.frozen_part.output_shape[1:]
+    source = _source(captioner, mirrored)
     return EncodedImages(
         images, cache_features(cache_dir, paths, encode, shape, source)
     )
+
+
+def _mirrors(config: Config) -> tuple[bool, ...]:
+    return (False, True) if config.flip_images else (False,)
+
+
+def _source(captioner: Captioner, mirrored: bool) -> str:
+    return f"{_weights_hash(captioner.frozen_part)} mirrored={mirrored}"
 
 
 def _weights_hash(model) -> str:

@@ -1,0 +1,1 @@
+"""iNNvestigate, which the paper's LRP of the encoder ran on."""

@@ -1,0 +1,1 @@
+"""zennit, the reference for LRP in PyTorch."""

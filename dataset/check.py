@@ -1,0 +1,147 @@
+"""Checks a dataset before anything is computed, and prints what a paper would.
+
+python -m dataset.check --dataset coco2017 --data-dir DIR
+"""
+
+import argparse
+import functools
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from config import DATASETS, PRESETS
+from dataset import READERS, CaptionedImage
+from dataset.images import ImageError, load_image
+from dataset.problems import DatasetError, Problem, all_of
+from dataset.vocabulary import Vocabulary, split_words
+
+SPLITS = ("train", "dev", "test")
+Splits = Mapping[str, Sequence[CaptionedImage]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", choices=DATASETS, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS)
+    parser.add_argument("--objects", action="store_true", help="check boxes too")
+    parser.add_argument("--decode", action="store_true", help="open every image")
+    arguments = parser.parse_args(argv)
+    try:
+        splits = check(arguments)
+    except DatasetError as error:
+        found = [problem.text() for problem in error.problems]
+        print(f"{arguments.dataset} cannot be used:", *found, sep="\n- ")
+        print("How to lay the folders out: dataset/README.md")
+        return 2
+    except (ValueError, OSError) as error:
+        print(f"dataset.check: {error}", file=sys.stderr)
+        return 2
+    config = PRESETS[arguments.dataset]
+    print(f"{arguments.dataset} in {arguments.data_dir}")
+    print(*describe_splits(splits), sep="\n")
+    if "train" in splits:
+        print(
+            *describe_words(
+                splits["train"], config.min_word_count, config.max_caption_words
+            ),
+            sep="\n",
+        )
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> Splits:
+    """Reads the splits.
+
+    Raises:
+        DatasetError: What is wrong with any of them, all at once.
+    """
+    reader = functools.partial(
+        READERS[arguments.dataset],
+        arguments.data_dir,
+        with_objects=arguments.objects,
+    )
+    names = list(dict.fromkeys(arguments.splits))
+    found = all_of(*(functools.partial(reader, name) for name in names))
+    splits = dict(zip(names, found, strict=True))
+    calls = [functools.partial(refuse_overlap, splits)]
+    if arguments.decode:
+        calls.append(functools.partial(refuse_broken, splits))
+    all_of(*calls)
+    return splits
+
+
+def refuse_overlap(splits: Splits) -> None:
+    """Refuses images that lie in two splits."""
+    problems = []
+    for one, other in itertools.combinations(splits, 2):
+        both = {i.image_id for i in splits[one]} & {i.image_id for i in splits[other]}
+        if both:
+            what = f"{len(both):,} images are both in {one} and in {other}"
+            problems.append(Problem(what, tuple(sorted(both))))
+    if problems:
+        raise DatasetError(*problems)
+
+
+def refuse_broken(splits: Splits) -> None:
+    """Opens every image and refuses those that are damaged."""
+
+    def fault(image: CaptionedImage) -> str:
+        try:
+            load_image(image.path)
+        except ImageError as error:
+            return str(error)
+        return ""
+
+    images = [image for some in splits.values() for image in some]
+    with ThreadPoolExecutor() as pool:
+        faults = list(tqdm(pool.map(fault, images), "images", len(images)))
+    faults = tuple(filter(None, faults))
+    if faults:
+        what = (
+            f"{len(faults):,} of {len(images):,} images cannot be read; get them again"
+        )
+        raise DatasetError(Problem(what, faults))
+
+
+def describe_splits(splits: Splits) -> list[str]:
+    """Returns a table of the numbers of images, captions and boxes."""
+    lines = [
+        f"{'split':6} {'images':>8} {'captions':>9} {'per image':>10} {'boxes':>8}"
+    ]
+    for split, images in splits.items():
+        counts = [len(image.captions) for image in images]
+        per_image = "-".join(map(str, sorted({min(counts), max(counts)})))
+        boxes = sum(len(image.objects) for image in images)
+        lines.append(
+            f"{split:6} {len(images):8,} {sum(counts):9,} {per_image:>10} {boxes:8,}"
+        )
+    return lines
+
+
+def describe_words(
+    images: Sequence[CaptionedImage], min_count: int, max_words: int
+) -> list[str]:
+    """Returns the size of the vocabulary and the lengths of the captions."""
+    captions = [caption for image in images for caption in image.captions]
+    lengths = [len(split_words(caption)) for caption in captions]
+    num_all = len(Vocabulary.from_captions(captions, 1)) - 3
+    vocabulary = Vocabulary.from_captions(captions, min_count)
+    num_unknown = sum(len(vocabulary.unknown_words(caption)) for caption in captions)
+    num_long = sum(length > max_words for length in lengths)
+    return [
+        f"vocabulary: {len(vocabulary) - 3:,} of {num_all:,} words are seen at least "
+        f"{min_count} times in train; {num_unknown / sum(lengths):.2%} of its text is "
+        "of other words",
+        f"captions of train: {sum(lengths) / len(lengths):.1f} words on average; "
+        f"{num_long / len(lengths):.2%} are cut at {max_words} words",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""Reader of MSCOCO 2017 as its archives unpack.
+
+DATA_DIR/images/{train2017,val2017}/*.jpg    or without images/
+DATA_DIR/annotations/captions_{train2017,val2017}.json
+DATA_DIR/annotations/instances_{train2017,val2017}.json    for the boxes
+DATA_DIR/COCOvalEntities.json                the boxes of val2017 where
+                                             instances_val2017.json is not there
+DATA_DIR/annotations/dataset_coco.json       Karpathy's splits and captions, where
+                                             no captions_*.json is there; his images
+                                             are those of 2014, or the same in 2017
+"""
+
+import collections
+import dataclasses
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataset.karpathy import read_karpathy
+from dataset.problems import (
+    DatasetError,
+    Problem,
+    all_of,
+    check_file,
+    check_folder,
+    file_fault,
+    read_json,
+    refuse_entries,
+)
+from dataset.records import CaptionedImage, ObjectBox, share_of_image
+from dataset.sources import COCO2017
+
+logger = logging.getLogger(__name__)
+NUM_TRAIN, NUM_DEV = 110_000, 5_000  # of train2017 by id; the rest is not used
+FOLDERS = {"train": "train2017", "dev": "train2017", "test": "val2017"}
+KARPATHY_FILE = "dataset_coco.json"
+ENTITIES_FILE = "COCOvalEntities.json"
+_ENTITIES_FROM = "https://github.com/SunJiamei/LRP-ImageCaptioning (its README)"
+
+
+def read_coco(
+    data_dir: str | Path, split: str, with_objects: bool = False
+) -> list[CaptionedImage]:
+    """Reads the images of one split with their captions, by their ids.
+
+    Args:
+        data_dir: The folder with `annotations` and the images.
+        split: train and dev are the first 110000 images of train2017 and the 5000
+            after them, test is val2017. Of a smaller train2017 both keep their share.
+        with_objects: Also reads the boxes.
+
+    Raises:
+        DatasetError: Files are missing or damaged. All of them are listed at once.
+        ValueError: There is no such split.
+    """
+    data_dir = Path(data_dir)
+    if split not in FOLDERS:
+        raise ValueError(
+            f"coco2017 has the splits {', '.join(FOLDERS)}; received {split!r}."
+        )
+    karpathy = is_karpathy(data_dir)
+    read = _read_karpathy if karpathy else _read_official
+    paths = _object_files(data_dir, split, karpathy) if with_objects else []
+    checks = [functools.partial(check_file, path, COCO2017.boxes) for path in paths]
+    images, *_ = all_of(lambda: read(data_dir, split), *checks)
+    if not images:
+        raise DatasetError(f"{data_dir / 'annotations'}: no image is in split {split}.")
+    if not with_objects:
+        return images
+    objects = _read_objects(paths, images)
+    return [
+        dataclasses.replace(image, objects=tuple(objects[image.image_id]))
+        for image in images
+    ]
+
+
+def is_karpathy(data_dir: Path) -> bool:
+    """Returns whether Karpathy's splits are read, not the official files."""
+    folder = data_dir / "annotations"
+    official = any(folder.glob("captions_*2017.json"))
+    return not official and (folder / KARPATHY_FILE).is_file()
+
+
+# The official files
+
+
+def _read_official(data_dir: Path, split: str) -> list[CaptionedImage]:
+    name = FOLDERS[split]
+    path = data_dir / "annotations" / f"captions_{name}.json"
+    (names, captions), folder = all_of(
+        lambda: read_captions(path), lambda: _image_folder(data_dir, name)
+    )
+    ids = sorted(names)
+    if split != "test":
+        ids = _share_train(ids, split)
+    found = [(id_, (folder / names[id_],), captions[id_]) for id_ in ids]
+    return _with_files(path, found)
+
+
+def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
+    """Returns the file names and the captions of the images by their ids.
+
+    Raises:
+        DatasetError: The file is missing or damaged; all faults are listed.
+    """
+    content = read_json(path, COCO2017.captions)
+    names, captions, problems = {}, collections.defaultdict(list), []
+    for number, image in enumerate(content.get("images", ())):
+        try:
+            names[int(image["id"])] = str(image["file_name"])
+        except (KeyError, TypeError, ValueError):
+            problems.append(f"image {number}: {str(image)[:60]}")
+    for number, entry in enumerate(content.get("annotations", ())):
+        try:
+            id_, caption = int(entry["image_id"]), entry["caption"].strip()
+        except (KeyError, TypeError, AttributeError, ValueError):
+            problems.append(f"annotation {number}: {str(entry)[:60]}")
+            continue
+        if not caption or id_ not in names:
+            what = "of no image" if caption else "empty"
+            problems.append(f"annotation {number}: {what}: {str(entry)[:60]}")
+        captions[id_].append(caption)
+    problems += [f"{name}: no caption" for i, name in names.items() if not captions[i]]
+    if not names and not problems:
+        problems.append("no images")
+    refuse_entries(path, problems, f"get it again: {COCO2017.captions}")
+    return names, dict(captions)
+
+
+def _share_train(ids: Sequence[int], split: str) -> Sequence[int]:
+    """Returns the ids of train or dev."""
+    num_train, num_dev = NUM_TRAIN, NUM_DEV
+    if len(ids) < num_train + num_dev:
+        num_dev = max(1, round(len(ids) * num_dev / (num_train + num_dev)))
+        num_train = len(ids) - num_dev
+        logger.warning(
+            "train2017 has %d images here, not 118287: the first %d are train, the "
+            "last %d dev",
+            *(len(ids), num_train, num_dev),
+        )
+    train, dev = ids[:num_train], ids[num_train : num_train + num_dev]
+    return train if split == "train" else dev
+
+
+def _image_folder(data_dir: Path, name: str) -> Path:
+    bare = data_dir / name
+    if bare.is_dir():
+        return bare
+    folder = data_dir / "images" / name
+    check_folder(folder, COCO2017.images)
+    return folder
+
+
+def _with_files(
+    path: Path, found: Sequence[tuple[int, Sequence[Path], Sequence[str]]]
+) -> list[CaptionedImage]:
+    """Takes of each image the first of its paths that is there."""
+    images, problems = [], []
+    for id_, paths, captions in found:
+        faults = []
+        for candidate in paths:
+            fault = file_fault(candidate)
+            if not fault:
+                image = CaptionedImage(str(id_), candidate, tuple(captions))
+                images.append(image)
+                break
+            faults.append(fault)
+        else:
+            problems.append(f"{paths[0].name}: {faults[0]}")
+    if problems:
+        what = (
+            f"{path} names {len(found):,} images of this split, {len(problems):,} of "
+            f"which cannot be used; get them: {COCO2017.images}"
+        )
+        raise DatasetError(Problem(what, tuple(problems)))
+    return images
+
+
+# Karpathy's file
+
+
+def _read_karpathy(data_dir: Path, split: str) -> list[CaptionedImage]:
+    path = data_dir / "annotations" / KARPATHY_FILE
+    roots = [data_dir / "images", data_dir]
+    roots = [r for r in roots if any(r.glob("train20*")) or any(r.glob("val20*"))]
+    found = []
+    for image in read_karpathy(path, split):
+        if image.coco_id is None:
+            raise DatasetError(f"{path} is not that of COCO: {image.name}: no cocoid.")
+        new_name = f"{image.coco_id:012d}.jpg"
+        names = [f"{image.folder}/{image.name}"]
+        names += [f"{folder}/{new_name}" for folder in ("train2017", "val2017")]
+        paths = [
+            root / name for root in roots or [data_dir / "images"] for name in names
+        ]
+        found.append((image.coco_id, paths, image.captions))
+    return _with_files(path, sorted(found, key=lambda entry: entry[0]))
+
+
+# Boxes
+
+
+def _object_files(data_dir: Path, split: str, karpathy: bool) -> list[Path]:
+    folder = data_dir / "annotations"
+    official = folder / f"instances_{FOLDERS[split]}.json"
+    if karpathy:
+        return sorted(folder.glob("instances_*.json")) or [official]
+    entities = data_dir / ENTITIES_FILE
+    alone = split == "test" and entities.is_file() and not official.is_file()
+    return [entities if alone else official]
+
+
+def _read_objects(
+    paths: Sequence[Path], images: Sequence[CaptionedImage]
+) -> dict[str, list[ObjectBox]]:
+    """Returns the boxes of images by their ids; each is named by its category.
+
+    Raises:
+        DatasetError: Files are missing or damaged, or know nothing of some images.
+    """
+    wanted = {image.image_id for image in images}
+    objects = {}
+    for path in paths:
+        read = read_val_entities if path.name == ENTITIES_FILE else read_instances
+        objects |= read(path, wanted)
+    if paths[0].name == ENTITIES_FILE:  # leaves out images without objects
+        return collections.defaultdict(list, objects)
+    missing = [f"{image_id}: not there" for image_id in sorted(wanted - set(objects))]
+    refuse_entries(paths[0], missing, f"get it: {COCO2017.boxes}")
+    return objects
+
+
+def read_instances(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
+    """Reads instances_*.json without its outlines; boxes without area are left out.
+
+    Args:
+        path: The file.
+        wanted: Image ids; others are left out.
+
+    Returns:
+        The boxes of each image that the file knows, crowds among them.
+    """
+    content = read_json(path, COCO2017.boxes, _without_outline)
+    try:
+        categories = {c["id"]: c["name"].lower() for c in content["categories"]}
+        sizes = {str(i["id"]): (i["width"], i["height"]) for i in content["images"]}
+        objects = {image_id: [] for image_id in sizes if image_id in wanted}
+        for entry in content["annotations"]:
+            image_id, (x, y, width, height) = str(entry["image_id"]), entry["bbox"]
+            if image_id in objects and width > 0 and height > 0:
+                name, edges = (
+                    categories[entry["category_id"]],
+                    (x, y, x + width, y + height),
+                )
+                box = share_of_image(edges, *sizes[image_id])
+                objects[image_id].append(ObjectBox((name,), box))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error!r}); get it again: {COCO2017.boxes}."
+        ) from error
+    return objects
+
+
+def _without_outline(entry: dict) -> dict:
+    entry.pop("segmentation", None)  # nine tenths of the file
+    return entry
+
+
+def read_val_entities(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
+    """Reads the boxes that the paper's authors published of val2017.
+
+    Args:
+        path: COCOvalEntities.json: {file name: {shape: [width, height], bbox:
+            {category id: [[xmin, ymin, xmax, ymax], ...]}, categories: {name: id}}}.
+        wanted: Image ids; others are left out.
+    """
+    content = read_json(path, _ENTITIES_FROM)
+    objects = {}
+    try:
+        for name, entry in content.items():
+            image_id = str(int(Path(name).stem))
+            if image_id in wanted:
+                objects[image_id] = [
+                    ObjectBox(
+                        (category.lower(),), share_of_image(edges, *entry["shape"])
+                    )
+                    for category, id_ in entry["categories"].items()
+                    for edges in entry["bbox"][id_]
+                ]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error!r}); get it again: {_ENTITIES_FROM}."
+        ) from error
+    return objects

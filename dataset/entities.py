@@ -1,0 +1,77 @@
+"""Flickr30k Entities: which phrase of a caption names which box of the photograph.
+
+FOLDER/Annotations/<number>.xml   boxes in pixels, each with the ids it belongs to
+FOLDER/Sentences/<number>.txt     captions: [/EN#<id>/<kind> a little girl] climbing ...
+
+The number is that of the photograph's file name, up to its `_` in Flickr8k.
+Source: Plummer et al. 2015, arXiv 1505.04870.
+"""
+
+import collections
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from dataset.problems import check_folder, refuse_entries
+from dataset.records import CaptionedImage, ObjectBox, share_of_image
+
+_PHRASE = re.compile(r"\[/en#(\d+)(?:/[^\s/\]]+)* ([^\]]+)\]")
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_entities(
+    folder: str | Path, images: Sequence[CaptionedImage], get: str
+) -> list[tuple[ObjectBox, ...]]:
+    """Reads the boxes of photographs; a box that no phrase names is left out.
+
+    Args:
+        folder: The folder with Annotations and Sentences.
+        images: The photographs.
+        get: Where to get the folder.
+
+    Returns:
+        The boxes of each photograph, with all phrases that name them.
+
+    Raises:
+        DatasetError: Files are missing or damaged; all of them are listed.
+    """
+    folder = Path(folder)
+    check_folder(folder, get)
+    found, problems = [], []
+    for image in images:
+        number = image.path.stem.partition("_")[0]
+        paths = (
+            folder / "Annotations" / f"{number}.xml",
+            folder / "Sentences" / f"{number}.txt",
+        )
+        try:
+            found.append(_read_boxes(paths[0], _read_phrases(paths[1])))
+        except OSError as error:
+            problems.append(f"{error.filename}: {error.strerror}")
+        except (ElementTree.ParseError, TypeError, ValueError) as error:
+            problems.append(f"{paths[0]}: damaged ({error})")
+    refuse_entries(folder, problems, f"get them: {get}")
+    return found
+
+
+def _read_phrases(path: Path) -> dict[str, list[str]]:
+    """Returns the lower-case phrases of every entity, each once."""
+    text = path.read_text(encoding="utf-8", errors="replace").lower()
+    phrases = collections.defaultdict(dict)
+    for entity, phrase in _PHRASE.findall(text):
+        phrases[entity][" ".join(phrase.split())] = None
+    return {entity: list(found) for entity, found in phrases.items()}
+
+
+def _read_boxes(path: Path, phrases: dict[str, list[str]]) -> tuple[ObjectBox, ...]:
+    root = ElementTree.parse(path).getroot()
+    size = [int(root.findtext(f"size/{name}")) for name in ("width", "height")]
+    boxes = []
+    for element in root.iter("object"):
+        names = [name.text for name in element.findall("name")]
+        named = dict.fromkeys(p for name in names for p in phrases.get(name, ()))
+        for box in element.findall("bndbox") if named else ():
+            edges = [float(box.findtext(edge)) for edge in _EDGES]
+            boxes.append(ObjectBox(tuple(named), share_of_image(edges, *size)))
+    return tuple(boxes)

@@ -1,0 +1,67 @@
+"""Karpathy's dataset_flickr8k.json, dataset_flickr30k.json and dataset_coco.json.
+
+Source: Karpathy and Li 2015, arXiv 1412.2306.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset.problems import read_json, refuse_entries
+from dataset.sources import KARPATHY
+
+SPLITS = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
+
+
+@dataclass(frozen=True)
+class KarpathyImage:
+    """One image of the file.
+
+    Attributes:
+        name: Its file name.
+        folder: The folder of COCO 2014 it lies in; "" in Flickr.
+        split: train (with restval), dev or test.
+        captions: As they were written.
+        coco_id: Its number in COCO, else None.
+    """
+
+    name: str
+    folder: str
+    split: str
+    captions: tuple[str, ...]
+    coco_id: int | None
+
+
+def read_karpathy(path: str | Path, split: str | None = None) -> list[KarpathyImage]:
+    """Reads the images of one split, or of all.
+
+    Raises:
+        DatasetError: The file is missing or damaged, or images lack a name, a known
+            split or captions; all of them are listed.
+    """
+    path = Path(path)
+    content = read_json(path, KARPATHY)
+    images, problems = [], []
+    for number, entry in enumerate(content.get("images", ())):
+        try:
+            images.append(_image_of(entry))
+        except (KeyError, TypeError, AttributeError, ValueError):
+            problems.append(f"image {number}: {str(entry)[:60]}")
+    if not images and not problems:
+        problems.append("no images")
+    refuse_entries(
+        path, problems, "expected filename, split and sentences with raw of each image"
+    )
+    return [image for image in images if split in (None, image.split)]
+
+
+def _image_of(entry: dict) -> KarpathyImage:
+    captions = tuple(sentence["raw"].strip() for sentence in entry["sentences"])
+    if not captions or not all(captions) or not entry["filename"]:
+        raise ValueError("nothing may be empty")
+    return KarpathyImage(
+        str(entry["filename"]),
+        entry.get("filepath", ""),
+        SPLITS[entry["split"]],
+        captions,
+        int(entry["cocoid"]) if "cocoid" in entry else None,
+    )

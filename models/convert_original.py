@@ -1,0 +1,402 @@
+"""Turns weights that the paper's authors publish into a run directory.
+
+python -m models.convert_original keras_model.hdf5 --vocabulary words.json --output RUN
+
+The file is one that Keras 2.2 wrote with `save_weights`. Only its arrays and names are
+read; nothing in it is ever executed.
+"""
+
+import argparse
+import json
+import logging
+import re
+import statistics
+import sys
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from config import PRESETS
+from dataset.vocabulary import END, PADDING, START, Vocabulary, split_words
+from models.captioner import Captioner
+from models.encoder import build_encoder
+
+LOGGER = logging.getLogger(__name__)
+DATASETS = ("flickr30k", "coco2017")
+SPECIAL_WORDS = {START: "szeros", END: "zeros"}
+NEVER = -1e4  # a logit whose probability is 0; half precision still holds it
+
+LAYERS = {  # what tells the decoders apart; they hold recurrence and attention
+    "adaptive_attention": "external_attention_rnn_wrapper_local_attention_v3_1",
+    "grid_td": "external_bottom_up_attention_adaptive_1",
+}
+SHARED_WEIGHTS = {  # weight of ours: their layer, the end of the weight's name in it
+    "embedding.embeddings": ("embedding_1", "/embeddings"),
+    "image_features.kernel": ("image_features", "/kernel"),
+    "image_features.bias": ("image_features", "/bias"),
+    "global_feature.kernel": ("global_img_feature", "/kernel"),
+    "global_feature.bias": ("global_img_feature", "/bias"),
+    "predictor.kernel": ("output", "/kernel"),
+    "predictor.bias": ("output", "/bias"),
+}
+RECURRENT_WEIGHTS = {  # weight of ours: the end of its name in the layer of LAYERS
+    "adaptive_attention": {
+        "attention.value_kernel": "_Wv",
+        "attention.query_kernel": "_Wg",
+        "attention.score_kernel": "_V",
+        "attention.input_kernel": "_Wx",
+        "attention.state_kernel": "_Wh",
+        "attention.sentinel_kernel": "_Ws",
+        "lstm.kernel": "/kernel",
+        "lstm.recurrent_kernel": "/recurrent_kernel",
+        "lstm.bias": "/bias",
+    },
+    "grid_td": {
+        "attention.value_kernel": "_W_va",
+        "attention.query_kernel": "_W_ha",
+        "attention.score_kernel": "_W_a",
+        "attention.input_kernel": "_W_x",
+        "attention.state_kernel": "_W_h",
+        "attention.sentinel_kernel": "_W_s",
+        "topdown_lstm.kernel": "_top_down_lstm_weight_i",
+        "topdown_lstm.recurrent_kernel": "_top_down_lstm_weight_h",
+        "topdown_lstm.bias": "_top_down_lstm_weight_bias",
+        "language_lstm.kernel": "/kernel",
+        "language_lstm.recurrent_kernel": "/recurrent_kernel",
+        "language_lstm.bias": "/bias",
+    },
+}
+WORD_AXES = {  # weight of ours: the axis of the words, the value of the padding
+    "embedding.embeddings": (0, 0.0),
+    "predictor.kernel": (1, 0.0),
+    "predictor.bias": (0, NEVER),
+}
+WORDS, EMBEDDING, HIDDEN = (  # where a size shows: weight of ours, axis
+    {"embedding.embeddings": 0, "predictor.kernel": 1, "predictor.bias": 0},
+    {"embedding.embeddings": 1, "global_feature.kernel": 1, "global_feature.bias": 0},
+    {"predictor.kernel": 0, "image_features.kernel": 1, "image_features.bias": 0},
+)
+
+
+class ConversionError(ValueError):
+    """Files that cannot be converted; the message names all that is wrong."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of the published model, as our vocabulary has them.
+
+    Attributes:
+        vocabulary: Ours.
+        places: For each id of ours from START on, the word's place in the tokenizer's
+            order: its row of the embedding and its column of the predictor.
+        total: The number of the tokenizer's words, with the special ones.
+    """
+
+    vocabulary: Vocabulary
+    places: tuple[int, ...]
+    total: int
+
+
+class Target(NamedTuple):
+    """A weight of ours: its path in the decoder or "", and where the file has it."""
+
+    path: str
+    variable: object
+    layer: str
+    end: str
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path, help="keras_model.hdf5")
+    parser.add_argument(
+        "--vocabulary",
+        type=Path,
+        required=True,
+        help="JSON: the words in the tokenizer's order, its word_index or to_json()",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="run directory")
+    parser.add_argument(
+        "--dataset", choices=DATASETS, default=DATASETS[0], help="it was trained on"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the output")
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        if arguments.output.exists() and not arguments.overwrite:
+            raise ConversionError(
+                f"{arguments.output} exists. Replace it (--overwrite) or name another "
+                "(--output)."
+            )
+        words = arrange_words(read_words(arguments.vocabulary))
+        convert(arguments.weights, words, arguments.dataset).save_run(arguments.output)
+    except (ValueError, OSError) as error:
+        print(f"models.convert_original: {error}", file=sys.stderr)
+        return 2
+    print(arguments.output)
+    return 0
+
+
+def read_words(path: str | Path) -> list[str]:
+    """Reads the tokenizer's words in the order of their numbers.
+
+    Args:
+        path: A JSON file of the words in order (word number k + 1 at place k), of the
+            mapping from word to number (`Tokenizer.word_index`), or of what
+            `Tokenizer.to_json` returns.
+
+    Raises:
+        ConversionError: The file is none of these.
+    """
+    try:
+        content = _parse(Path(path).read_text(encoding="utf-8"))
+        if isinstance(content, dict) and isinstance(content.get("config"), dict):
+            content = _parse(content["config"].get("word_index"))
+    except ValueError as error:
+        raise ConversionError(
+            f"{path} is not JSON. A pickled tokenizer is not read, because a pickle "
+            "can run any program: load it where it was made and write its word_index "
+            "with json.dump."
+        ) from error
+    if isinstance(content, dict):
+        return _in_order(path, content)
+    if not isinstance(content, list) or not all(isinstance(w, str) for w in content):
+        raise ConversionError(
+            f"{path} must hold a JSON list of words or a mapping from word to number; "
+            f"received {type(content).__name__}."
+        )
+    if len(set(content)) < len(content):
+        twice = sorted(word for word in set(content) if content.count(word) > 1)
+        raise ConversionError(f"{path}: words appear twice: {twice[:5]}.")
+    return content
+
+
+def _parse(text):
+    """Parses JSON; a text in it is JSON again, as `json.dump` of `to_json` makes it."""
+    content = json.loads(text) if isinstance(text, str) else text
+    return json.loads(content) if isinstance(content, str) else content
+
+
+def _in_order(path, numbers: dict) -> list[str]:
+    values = list(numbers.values())
+    others = [value for value in values if type(value) is not int]
+    if others or sorted(values) != [*range(1, len(values) + 1)]:
+        received = repr(others[0]) if others else f"{min(values)} to {max(values)}"
+        raise ConversionError(
+            f"{path} must give its {len(values)} words the numbers 1 to {len(values)}, "
+            f"each once, as Tokenizer.word_index does; received {received}."
+        )
+    return sorted(numbers, key=numbers.get)
+
+
+def arrange_words(words: list[str]) -> Words:
+    """Gives the tokenizer's words their ids, in its order after the special ones.
+
+    The tokenizer keeps apostrophes at a word's edges and stray signs. Such a word gets
+    the spelling that `split_words` makes of it; of words that come to read the same,
+    the first (most frequent) stays.
+
+    Raises:
+        ConversionError: The start or the end token is missing.
+    """
+    special = [SPECIAL_WORDS[token] for token in (START, END)]
+    missing = [word for word in special if word not in words]
+    if missing:
+        raise ConversionError(
+            f"The vocabulary lacks {' and '.join(missing)}: expected all words of the "
+            "original's tokenizer, with szeros (start) and zeros (end)."
+        )
+    places, left_out = {word: words.index(word) for word in special}, []
+    for place, word in enumerate(words):
+        spelling = split_words(word)
+        if word in special:
+            continue
+        if len(spelling) == 1 and spelling[0] not in places:
+            places[spelling[0]] = place
+        else:
+            left_out.append(word)
+    changed = [words[place] for word, place in places.items() if words[place] != word]
+    _warn("are spelled without the signs at their edges", changed, len(words))
+    _warn("are left out, having no spelling of their own", left_out, len(words))
+    vocabulary = Vocabulary([*places][len(special) :])
+    return Words(vocabulary, tuple(places.values()), len(words))
+
+
+def _warn(what: str, words: list[str], total: int) -> None:
+    if words:
+        shown = " ".join(words[:10]) + (" ..." if len(words) > 10 else "")
+        LOGGER.warning("%d of %d words %s: %s", len(words), total, what, shown)
+
+
+def convert(path: str | Path, words: Words, dataset: str) -> Captioner:
+    """Builds the captioner whose weights a published file holds.
+
+    Args:
+        path: The HDF5 file.
+        words: From `arrange_words`.
+        dataset: What it was trained on, a key of `PRESETS`; gives the settings that
+            the file does not hold.
+
+    Raises:
+        ConversionError: The file is damaged, or something in it is missing, superfluous
+            or of the wrong shape.
+    """
+    stored = read_weights(path)
+    decoder = _decoder_of(path, stored)
+    config = PRESETS[dataset]
+    config = config.replace(
+        decoder=decoder,
+        embedding_size=_size(stored, EMBEDDING) or config.embedding_size,
+        hidden_size=_size(stored, HIDDEN) or config.hidden_size,
+    )
+    captioner = Captioner(config, words.vocabulary, build_encoder(config))
+    targets = list_targets(captioner)
+    num_words = _size(stored, WORDS) or words.total
+    problems = find_problems(stored, targets, num_words)
+    if num_words != words.total:
+        problems.append(
+            f"the file has {num_words} words, the vocabulary {words.total} (it must "
+            "begin with word number 1 and hold szeros and zeros)"
+        )
+    if problems:
+        raise ConversionError(
+            f"{path} is not the published {decoder} captioner on VGG16 with this "
+            f"vocabulary: {'; '.join(problems)}."
+        )
+    for target in targets:
+        (name,) = _matches(stored, target.layer, target.end)
+        target.variable.assign(_permute(stored[name], target.path, words))
+    return captioner
+
+
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """Reads the arrays of a Keras 2 file, by layer/name without the final ":0".
+
+    Raises:
+        ConversionError: The file is missing, damaged or no file of weights.
+    """
+    if not Path(path).is_file():
+        raise ConversionError(f"{path}: the file does not exist.")
+    try:
+        with h5py.File(path, "r") as file:
+            root = file.get("model_weights", file)  # there if the model was saved whole
+            names = [_text(name) for name in root.attrs["layer_names"]]
+            return {
+                f"{layer}/{name.partition(':')[0]}": root[layer][name][()]
+                for layer in names
+                for name in map(_text, root[layer].attrs["weight_names"])
+                if name in root[layer]
+            }
+    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConversionError(
+            f"{path} is not a whole HDF5 file written by Keras 2's save_weights: "
+            f"{reason}"
+        ) from error
+
+
+def list_targets(captioner: Captioner) -> list[Target]:
+    """Lists the captioner's weights with the places the published files have them."""
+    decoder = captioner.config.decoder
+    sources = SHARED_WEIGHTS | {
+        path: (LAYERS[decoder], end) for path, end in RECURRENT_WEIGHTS[decoder].items()
+    }
+    return [
+        Target("", variable, layer.name, f"/{variable.name}")
+        for layer in captioner.encoder.layers
+        for variable in layer.weights
+    ] + [
+        Target(path, attrgetter(path)(captioner.decoder), *source)
+        for path, source in sources.items()
+    ]
+
+
+def find_problems(
+    stored: dict[str, np.ndarray], targets: list[Target], num_words: int
+) -> list[str]:
+    """Names all that is missing, superfluous or of the wrong shape."""
+    layers = {_layer(name) for name in stored}
+    problems, used = [], set()
+    for target in targets:
+        found = _matches(stored, target.layer, target.end)
+        used.update(found)
+        if _unnumbered(target.layer) not in layers:
+            problems.append(f"layer {target.layer} is missing")
+        elif not found:
+            problems.append(f"layer {target.layer} has no weight ...{target.end}")
+        elif len(found) > 1:
+            problems.append(f"one of these is expected: {', '.join(found)}")
+        else:
+            problems += _array_problems(found[0], stored[found[0]], target, num_words)
+    unused = sorted(set(stored) - used)
+    if unused:
+        problems.append(f"unexpected weights: {', '.join(unused)}")
+    return [*dict.fromkeys(problems)]
+
+
+def _array_problems(name, array, target: Target, num_words: int) -> list[str]:
+    expected = list(target.variable.shape)
+    if target.path in WORD_AXES:
+        expected[WORD_AXES[target.path][0]] = num_words
+    if tuple(expected) != np.shape(array):
+        return [f"{name}: expected shape {tuple(expected)}, received {np.shape(array)}"]
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        return [f"{name}: expected finite numbers, received others"]
+    return []
+
+
+def _decoder_of(path, stored) -> str:
+    layers = {_layer(name) for name in stored}
+    found = [name for name, layer in LAYERS.items() if _unnumbered(layer) in layers]
+    if len(found) != 1:
+        raise ConversionError(
+            f"{path} must have one of the layers {', '.join(LAYERS.values())}; "
+            f"received weights of {', '.join(sorted(layers)) or 'no layer'}."
+        )
+    return found[0]
+
+
+def _size(stored, places: dict[str, int]) -> int | None:
+    """Returns the size that most of the places agree on; None if all are missing."""
+    sizes = []
+    for path, axis in places.items():
+        for name in _matches(stored, *SHARED_WEIGHTS[path]):
+            sizes += np.shape(stored[name])[axis : axis + 1]
+    return statistics.mode(sizes) if sizes else None
+
+
+def _permute(array: np.ndarray, path: str, words: Words) -> np.ndarray:
+    """Brings the axis of the words, where there is one, into our order."""
+    if path not in WORD_AXES:
+        return array
+    axis, padding = WORD_AXES[path]
+    return np.insert(np.take(array, words.places, axis), PADDING, padding, axis)
+
+
+def _matches(stored, layer: str, end: str) -> list[str]:
+    """Returns the names of a layer's weights that end so; prefixes may repeat."""
+    layer = _unnumbered(layer)
+    return [name for name in stored if _layer(name) == layer and name.endswith(end)]
+
+
+def _layer(name: str) -> str:
+    return _unnumbered(name.partition("/")[0])
+
+
+def _unnumbered(layer: str) -> str:
+    """Drops the number that Keras counts a process's layers of a kind with."""
+    return re.sub(r"_\d+$", "", layer)
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""The presets for published datasets, cut small, on scenes in their layouts."""
+
+import csv
+import json
+
+import pytest
+from conftest import build_tiny_vgg16
+
+import train
+from config import PRESETS
+from dataset import render_scenes
+from models.captioner import load_captioner
+from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
+
+NUM_IMAGES = {"train": 44, "dev": 2, "test": 1}
+SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=2")
+
+
+@pytest.mark.parametrize("name", ["flickr30k", "coco2017"])
+def test_a_preset_trains_resumes_captions_and_scores(
+    tmp_path, monkeypatch, capsys, name
+):
+    kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
+    monkeypatch.setitem(ENCODERS, "vgg16", kind)
+    monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
+    data, run = tmp_path / "data", tmp_path / "run"
+    numbers = [text for s, n in NUM_IMAGES.items() for text in (f"--{s}", str(n))]
+    layout = ["--layout", name, "--output", str(data)]
+    assert render_scenes.main([*layout, *numbers]) == 0
+
+    paths = ["--data-dir", data, "--run", run, "--cache-dir", tmp_path / "cache"]
+    paths = [str(path) for path in paths]
+    new = ["--config", name, "--encoder-weights", "none", "--set", *SMALL]
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "write_scores", stop)
+        assert train.main([*paths, *new]) == 2
+    assert train.main([*paths, "--resume"]) == 0
+
+    output = capsys.readouterr().out.splitlines()
+    assert output[-1] == str(run)
+    with (run / "history.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    scores = json.loads((run / "scores.json").read_text())["dev"]
+    assert {"bleu_4", "cider", "rouge_l"} <= set(scores)
+    captioner = load_captioner(run)
+    assert captioner.config.min_word_count == PRESETS[name].min_word_count
+    images = train.read_training(captioner.config, data)
+    assert [len(some) for some in images] == [NUM_IMAGES["train"], NUM_IMAGES["dev"]]
+    (caption,) = captioner.caption([images[1][0].path])
+    assert set(caption.text.split()) <= set(captioner.vocabulary.words)
+
+
+def stop(*arguments):
+    raise OSError("stopped before the scores")
