@@ -39,6 +39,7 @@ class Config:
     dropout: float = 0.5  # share of dropped units, [0, 1)
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
+    temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
     images_per_batch: int = 16  # each with its captions_per_image captions
     epochs: int = 20
     learning_rate: float = 5e-4  # peak rate of Adam
@@ -80,7 +81,7 @@ class Config:
         )
         for name in positive.split():
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        for name in ("learning_rate", "encoder_rate", "feature_scale"):
+        for name in ("learning_rate", "encoder_rate", "feature_scale", "temperature"):
             value = getattr(self, name)
             _check(name, value, 0 < value < math.inf, "above 0")
         for name in ("dropout", "label_smoothing", "weight_average"):

@@ -20,13 +20,9 @@ import keras
 from command_line import positive
 from config import DECODERS, PRESETS, Config
 from dataset.vocabulary import Vocabulary
-from models.captioner import (
-    Captioner,
-    load_captioner,
-    load_weights,
-    shipped_captioners,
-)
+from models.captioner import Captioner, load_captioner
 from models.encoder import build_encoder
+from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import (
     BACKUP,
     build_callbacks,
@@ -164,7 +160,7 @@ def start_encoder(config: Config, weights: str) -> keras.Model:
     if shipped is None:
         return build_encoder(config, None if weights == "none" else weights)
     encoder = build_encoder(config)
-    load_weights(encoder, shipped / "encoder.weights.h5")
+    load_weights(encoder, find_encoder(shipped))
     return encoder
 
 

@@ -1,16 +1,38 @@
 """Scores of captions against references, by the official COCO tools."""
 
+import contextlib
 import functools
+import http.client
+import importlib.util
+import math
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.spice import get_stanford_models as spice_models
+from pycocoevalcap.spice.spice import Spice
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from dataset.vocabulary import split_words
+from evaluation.java import has_java, java_version
+from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert
+
+SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
+SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
+SPICE_LIB = Path(spice_models.SPICEDIR, spice_models.SPICELIB).absolute()
+SPICE_JARS = tuple(f"{spice_models.JAR}{end}.jar" for end in ("", "-models"))
+
+
+class MetricError(ValueError):
+    """A metric that cannot be computed here; the message says what it needs."""
+
+
+# The metrics
 
 
 def _bleu(references, candidates) -> dict[str, float]:
@@ -22,7 +44,15 @@ def _meteor(references, candidates) -> dict[str, float]:
     meteor = Meteor()
     try:
         score, _ = meteor.compute_score(references, candidates)
+    except (OSError, ValueError) as error:
+        meteor.meteor_p.kill()
+        reason = meteor.meteor_p.stderr.read().decode(errors="replace").strip()
+        raise MetricError(f"its Java process failed ({reason or error}).") from error
     finally:
+        if meteor.lock.locked():  # else its end would wait for the lock forever
+            meteor.lock.release()
+        with contextlib.suppress(OSError):
+            meteor.meteor_p.stdin.close()
         meteor.meteor_p.stdout.close()
         meteor.meteor_p.stderr.close()
     return {"meteor": score}
@@ -36,19 +66,116 @@ def _cider(references, candidates) -> dict[str, float]:
     return {"cider": float(Cider().compute_score(references, candidates)[0])}
 
 
-METRICS: dict[str, Callable[[dict, dict], dict[str, float]]] = {
+def _spice(references, candidates) -> dict[str, float]:
+    reason: object = "an earlier download was cut off"
+    scorer = None
+    try:
+        scorer = Spice()  # downloads its models where they are not there
+    except (OSError, http.client.HTTPException, zipfile.BadZipFile, KeyError) as error:
+        reason = error
+    if not all((SPICE_LIB / jar).is_file() for jar in SPICE_JARS) or scorer is None:
+        raise MetricError(
+            f"it needs the models of CoreNLP 3.6, which could not be downloaded "
+            f"({reason}). Get {SPICE_ARCHIVE} by other means and put "
+            f"{' and '.join(SPICE_JARS)} of it into {SPICE_LIB}."
+        )
+    try:
+        score, _ = scorer.compute_score(references, candidates)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise MetricError(f"its Java process failed ({error}).") from error
+    if not math.isfinite(score):
+        raise MetricError("it gave an image no score; see what `java` printed above.")
+    return {"spice": float(score)}
+
+
+def _bert_score(references, candidates, model=DEFAULT_MODEL) -> dict[str, float | str]:
+    try:
+        scorer = Bert(model)
+    except ImportError as error:
+        raise MetricError(str(error)) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise MetricError(
+            f"its model {str(model)!r} cannot be loaded: {reason} Name another model, "
+            "or a folder that holds one, with --bert-model."
+        ) from error
+    score, _ = scorer.compute_score(references, candidates)
+    return {"bert_score": score, "bert_model": scorer.signature}
+
+
+METRICS: dict[str, Callable[[dict, dict], dict[str, float | str]]] = {
     "bleu": _bleu,
     "meteor": _meteor,
     "rouge_l": _rouge_l,
     "cider": _cider,
+    "spice": _spice,
+    "bert_score": _bert_score,
 }
-NEED_JAVA = ("meteor",)
+
+# What they need
+
+
+def _meteor_needs() -> str:
+    if has_java():
+        return ""
+    return "needs Java 8 or newer; no `java` on PATH runs. Install it"
+
+
+def _spice_needs() -> str:
+    if not has_java():
+        return "needs Java 8 or 11; no `java` on PATH runs. Install it"
+    version = java_version()
+    if not version or version in SPICE_JAVA:
+        return ""
+    return f"needs Java 8 or 11; `java` is Java {version}. Put one of them on PATH"
+
+
+def _bert_score_needs() -> str:
+    if importlib.util.find_spec("bert_score"):
+        return ""
+    return "needs the package bert-score, which is not installed. Run `make metrics`"
+
+
+NEEDS: dict[str, Callable[[], str]] = {
+    "meteor": _meteor_needs,
+    "spice": _spice_needs,
+    "bert_score": _bert_score_needs,
+}
+
+
+def unmet_needs(metrics: Sequence[str]) -> dict[str, str]:
+    """Returns what the metrics that cannot be computed here lack, and the way out."""
+    needs = {metric: NEEDS[metric]() for metric in metrics if metric in NEEDS}
+    return {metric: need for metric, need in needs.items() if need}
+
+
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Refuses metrics that are unknown or cannot be computed here.
+
+    Raises:
+        ValueError: A metric is not in METRICS, or needs something that is missing.
+    """
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown:
+        raise ValueError(
+            f"Unknown metric {unknown[0]!r}; expected some of {', '.join(METRICS)}."
+        )
+    unmet = unmet_needs(metrics)
+    if unmet:
+        metric, need = next(iter(unmet.items()))
+        all_unmet = unmet_needs(tuple(METRICS))
+        others = ",".join(metric for metric in METRICS if metric not in all_unmet)
+        raise MetricError(f"{metric} {need}, or leave it out with --metrics {others}.")
+
+
+# Scoring
 
 
 def score_captions(
-    references: Mapping[str, Sequence[str]],
-    candidates: Mapping[str, str],
+    references: Mapping[int | str, Sequence[str]],
+    candidates: Mapping[int | str, str],
     metrics: Sequence[str] = ("cider",),
+    bert_model: str | Path = DEFAULT_MODEL,
 ) -> dict[str, float | str]:
     """Scores one caption of each image against its references.
 
@@ -56,54 +183,67 @@ def score_captions(
         references: The reference captions of every image.
         candidates: The caption of every image.
         metrics: Names from METRICS.
+        bert_model: Of bert_score: a name the library knows, or a folder.
 
     Returns:
-        The scores by name, and under "tokenizer" who split the words: "ptb", or
-        "python" where there is no Java to run the Penn Treebank tokenizer.
+        The scores by name, under "tokenizer" who split the words ("ptb", or "python"
+        where there is no Java to run the Penn Treebank tokenizer), and under
+        "bert_model" which model gave the bert_score.
 
     Raises:
-        ValueError: A metric is unknown or needs Java that is missing, the two sets
-            of images differ, or the tokenizer loses captions.
+        ValueError: A metric is unknown or cannot be computed, the two sets of images
+            differ, or the tokenizer loses captions.
     """
     check_metrics(metrics)
+    scores, missing = score_possible(references, candidates, metrics, bert_model)
+    for metric, reason in missing.items():
+        raise MetricError(f"{metric} cannot be computed: {reason}")
+    return scores
+
+
+def score_possible(
+    references: Mapping[int | str, Sequence[str]],
+    candidates: Mapping[int | str, str],
+    metrics: Sequence[str] = tuple(METRICS),
+    bert_model: str | Path = DEFAULT_MODEL,
+) -> tuple[dict[str, float | str], dict[str, str]]:
+    """Scores as `score_captions`, without the metrics that cannot be computed.
+
+    Returns:
+        The scores by name, and the reason why each missing metric is missing.
+
+    Raises:
+        ValueError: The two sets of images differ, or the tokenizer loses captions.
+    """
     _check_images(references, candidates)
     tokenize = _ptb_tokenize if has_java() else _python_tokenize
     references = tokenize(references)
     candidates = tokenize({key: [text] for key, text in candidates.items()})
+    scorers = METRICS | {
+        "bert_score": functools.partial(METRICS["bert_score"], model=bert_model)
+    }
     scores: dict[str, float | str] = {}
+    missing = {m: f"{need}." for m, need in unmet_needs(metrics).items()}
     for metric in metrics:
-        scores |= METRICS[metric](references, candidates)
-    return scores | {"tokenizer": "ptb" if has_java() else "python"}
+        if metric in missing:
+            continue
+        try:
+            scores |= scorers[metric](references, candidates)
+        except MetricError as error:
+            missing[metric] = str(error)
+    return scores | {"tokenizer": "ptb" if has_java() else "python"}, missing
 
 
-@functools.cache
-def has_java() -> bool:
-    """Tells whether Java runs; on macOS there is a `java` that only asks for one."""
-    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-    try:
-        return subprocess.run(["java", "-version"], timeout=60, **quiet).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def check_metrics(metrics: Sequence[str]) -> None:
-    """Refuses metrics that are unknown or cannot be computed here.
-
-    Raises:
-        ValueError: A metric is not in METRICS, or needs Java and there is none.
-    """
-    unknown = [metric for metric in metrics if metric not in METRICS]
-    if unknown:
-        raise ValueError(
-            f"Unknown metric {unknown[0]!r}; expected some of {', '.join(METRICS)}."
-        )
-    need_java = [metric for metric in metrics if metric in NEED_JAVA]
-    if need_java and not has_java():
-        others = ",".join(metric for metric in METRICS if metric not in NEED_JAVA)
-        raise ValueError(
-            f"{need_java[0]} needs Java 8 or newer; no `java` on PATH runs. "
-            f"Install it, or leave it out with --metrics {others}."
-        )
+def score_lines(
+    scores: Mapping[str, float | str], missing: Mapping[str, str] | None = None
+) -> list[str]:
+    """Returns one line for each score and for each metric that is missing."""
+    lines = [
+        f"{name} {value}" if isinstance(value, str) else f"{name:10} {value:.4f}"
+        for name, value in scores.items()
+    ]
+    reasons = missing or {}
+    return lines + [f"{name:10} missing: {why}" for name, why in reasons.items()]
 
 
 def _check_images(references, candidates) -> None:

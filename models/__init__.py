@@ -8,11 +8,12 @@ explanation = explain(captioner, "photo.jpg", method="lrp")
 `class_relevance` and `encoder_relevance` explain any Keras CNN, without a captioner.
 """
 
-from models.captioner import Caption, Captioner, CaptionerError, load_captioner
+from models.captioner import Caption, Captioner, load_captioner
 from models.encoder_relevance import class_relevance, encoder_relevance
 from models.explainers import explain, explain_each
 from models.explanation import Explanation
 from models.methods import LRP_PRESETS, METHODS
+from models.run_files import CaptionerError
 
 __all__ = [
     "LRP_PRESETS",

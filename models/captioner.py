@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 from keras import ops
@@ -18,21 +17,20 @@ from models.beam_search import IMPOSSIBLE, Hypotheses, beam_search
 from models.encoder import build_encoder, flatten_grid, preprocess, split_encoder
 from models.gradients import compiled
 from models.grid_td import GridTDDecoder
+from models.objective import Adam, TokenCrossEntropy, token_accuracy
 from models.relevance_rules import Operations
+from models.run_files import (
+    RUN_FILES,
+    SHARED_ENCODER,
+    CaptionerError,
+    find_encoder,
+    halve_weights,
+    load_weights,
+    shipped_captioners,
+)
 from models.sampling import sample_captions
 
 DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder, "grid_td": GridTDDecoder}
-PRETRAINED = Path(__file__).parent / "pretrained"
-RUN_FILES = (
-    "config.json",
-    "vocabulary.json",
-    "encoder.weights.h5",
-    "decoder.weights.h5",
-)
-
-
-class CaptionerError(ValueError):
-    """A captioner that cannot be loaded; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,10 @@ class Captioner(keras.Model):
                 ema_momentum=average or 0.99,
             ),
             loss=TokenCrossEntropy(
-                0.0 if critical else config.label_smoothing,
-                "sum_over_batch_size" if critical else "mean_with_sample_weight",
-            ),
+                temperature=config.temperature, reduction="sum_over_batch_size"
+            )
+            if critical
+            else TokenCrossEntropy(config.label_smoothing),
             weighted_metrics=None if critical else [token_accuracy],
             jit_compile=keras.backend.backend() == "jax",
         )
@@ -215,6 +214,7 @@ class Captioner(keras.Model):
             START,
             END,
             generator,
+            self.config.temperature,
         )
 
     def save_run(self, folder: str | Path, half: bool = False) -> None:
@@ -235,6 +235,7 @@ class Captioner(keras.Model):
                 halve_weights(path)
         for name in RUN_FILES:
             (folder / f"tmp.{name}").replace(folder / name)
+        (folder / SHARED_ENCODER).unlink(missing_ok=True)
 
     @cached_property
     def _encode(self):
@@ -283,84 +284,6 @@ class Captioner(keras.Model):
         return Caption(" ".join(words), words, ids, kept, float(score))
 
 
-class Adam(keras.optimizers.Adam):
-    """Adam with a factor on the learning rate of some variables.
-
-    Args:
-        learning_rate: A number or a schedule.
-        factors: One for each trained variable, in their order.
-        **kwargs: Of `keras.optimizers.Adam`.
-    """
-
-    def __init__(self, learning_rate, factors: list[float], **kwargs):
-        super().__init__(learning_rate, **kwargs)
-        self.factors = factors
-
-    def update_step(self, gradient, variable, learning_rate):
-        factor = self.factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, factor * learning_rate)
-
-
-class TokenCrossEntropy(keras.losses.Loss):
-    """Mean cross-entropy of the tokens with weight, from logits.
-
-    Args:
-        smoothing: The share of the target that is spread over the vocabulary.
-        reduction: "mean_with_sample_weight", or "sum_over_batch_size" where weights
-            have both signs.
-    """
-
-    def __init__(
-        self, smoothing: float = 0.0, reduction: str = "mean_with_sample_weight"
-    ):
-        super().__init__(name="token_cross_entropy", reduction=reduction)
-        self.smoothing = smoothing
-
-    def call(self, tokens, logits):
-        """Returns the loss (B, Q) of tokens (B, Q) under logits (B, Q, V)."""
-        logits = ops.cast(logits, "float32")
-        tokens = ops.cast(tokens, "int32")[..., None]
-        predicted = ops.squeeze(ops.take_along_axis(logits, tokens, axis=-1), -1)
-        expected = (1.0 - self.smoothing) * predicted
-        if self.smoothing:
-            expected += self.smoothing * ops.mean(logits, axis=-1)
-        return ops.logsumexp(logits, axis=-1) - expected
-
-
-def token_accuracy(tokens, logits):
-    """Returns where the likeliest token (B, Q) is the right one."""
-    best = ops.cast(ops.argmax(logits, axis=-1), tokens.dtype)
-    return ops.cast(best == tokens, "float32")
-
-
-def halve_weights(path: str | Path) -> None:
-    """Rewrites the float32 arrays of a weights file in half precision."""
-    halved = Path(path).with_suffix(".half")
-
-    with h5py.File(path, "r") as source, h5py.File(halved, "w") as target:
-
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset):
-                data = item[()]
-                is_single = getattr(data, "dtype", None) == np.float32
-                target[name] = data.astype("float16") if is_single else data
-                item = target[name]
-            else:
-                target.require_group(name)
-            for key, value in source[name].attrs.items():
-                target[name].attrs[key] = value
-
-        for key, value in source.attrs.items():
-            target.attrs[key] = value
-        source.visititems(copy)
-    halved.replace(path)
-
-
-def shipped_captioners() -> dict[str, Path]:
-    """Returns the run directories that come with the project, by name."""
-    return {path.parent.name: path.parent for path in PRETRAINED.glob("*/config.json")}
-
-
 def load_captioner(name: str | Path) -> Captioner:
     """Loads a captioner; nothing in its files is ever executed.
 
@@ -378,7 +301,9 @@ def load_captioner(name: str | Path) -> Captioner:
             f"No captioner {str(name)!r}: expected a run directory or one of the "
             f"shipped captioners ({shipped})."
         )
-    missing = [file for file in RUN_FILES if not (folder / file).is_file()]
+    encoder = find_encoder(folder)
+    files = [encoder if "encoder" in name else folder / name for name in RUN_FILES]
+    missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise CaptionerError(
             f"{folder} is not a complete run directory: {', '.join(missing)} missing."
@@ -389,22 +314,6 @@ def load_captioner(name: str | Path) -> Captioner:
         captioner = Captioner(config, vocabulary, build_encoder(config))
     except ValueError as error:
         raise CaptionerError(str(error)) from error
-    load_weights(captioner.encoder, folder / "encoder.weights.h5")
+    load_weights(captioner.encoder, encoder)
     load_weights(captioner.decoder, folder / "decoder.weights.h5")
     return captioner
-
-
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Loads a weights file into a model.
-
-    Raises:
-        CaptionerError: The file is damaged or was written by another architecture.
-    """
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).partition("List of objects")[0].split())
-        raise CaptionerError(
-            f"{path} does not fit the {model.name} that its config.json and "
-            f"vocabulary.json describe: {reason}"
-        ) from error

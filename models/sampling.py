@@ -15,6 +15,7 @@ def sample_captions(
     start: int,
     end: int,
     generator: np.random.Generator,
+    temperature: float = 1.0,
 ) -> list[list[np.ndarray]]:
     """Draws captions of several images, each word from the model's distribution.
 
@@ -27,6 +28,7 @@ def sample_captions(
         start: The token before the first one.
         end: The token after the last one.
         generator: Draws.
+        temperature: Divides the log-probabilities.
 
     Returns:
         For each image its N token arrays, each up to its end token; a caption that
@@ -36,7 +38,9 @@ def sample_captions(
     for _ in range(max_steps):
         log_probabilities, state = step(ops.convert_to_tensor(tokens[..., -1]), state)
         noise = generator.gumbel(size=log_probabilities.shape)
-        drawn = np.argmax(ops.convert_to_numpy(log_probabilities) + noise, axis=-1)
+        drawn = np.argmax(
+            ops.convert_to_numpy(log_probabilities) / temperature + noise, -1
+        )
         drawn = np.where(tokens[..., -1] == end, end, drawn)
         tokens = np.concatenate([tokens, drawn[..., None].astype("int32")], axis=2)
         if (drawn == end).all():

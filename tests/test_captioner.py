@@ -12,16 +12,11 @@ from PIL import Image
 from config import Config
 from dataset.images import ImageError, load_image
 from dataset.vocabulary import END, START, Vocabulary
-from models.captioner import (
-    RUN_FILES,
-    Captioner,
-    CaptionerError,
-    TokenCrossEntropy,
-    load_captioner,
-    token_accuracy,
-)
+from models.captioner import Captioner, load_captioner
 from models.encoder import build_encoder, flatten_grid
 from models.explainers import explain
+from models.objective import TokenCrossEntropy, token_accuracy
+from models.run_files import RUN_FILES, CaptionerError
 
 B, Q, V = 2, 5, 13
 
@@ -332,3 +327,24 @@ def test_a_decoder_takes_what_fits_of_another_kind():
         np.testing.assert_array_equal(weight.numpy(), expected[weight.path])
     pairs = zip(grid.encoder.weights, adaptive.encoder.weights, strict=True)
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+
+
+def test_a_run_shares_the_encoder_of_a_shipped_captioner(
+    captioner, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("models.run_files.PRETRAINED", tmp_path)
+    captioner.save_run(tmp_path / "first")
+    second = tmp_path / "second"
+    build_captioner(seed=5, decoder="grid_td").save_run(second)
+    (second / "encoder.weights.h5").unlink()
+    (second / "encoder.json").write_text('{"captioner": "first"}')
+    loaded = load_captioner("second")
+    assert loaded.config.decoder == "grid_td"
+    pairs = zip(loaded.encoder.weights, captioner.encoder.weights, strict=True)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+    (second / "encoder.json").write_text('{"captioner": "third"}')
+    with pytest.raises(CaptionerError, match=r"must name a shipped captioner.*first"):
+        load_captioner("second")
+    loaded.save_run(second)
+    assert not (second / "encoder.json").exists()
+    assert load_captioner(second).config.decoder == "grid_td"

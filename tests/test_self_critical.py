@@ -67,6 +67,20 @@ def test_samples_follow_the_distribution():
     }
 
 
+def test_a_low_temperature_draws_likelier_words():
+    """At 1/2 the probabilities 0.9 and 0.1 become 0.81 and 0.01 of 0.82."""
+    logs = np.log(np.array([0.1, 0.9]))
+
+    def step(tokens, state):
+        return np.broadcast_to(logs, (*tokens.shape, 2)), state
+
+    drawn = sample_captions(
+        step, (), 1, 9000, 1, 0, 5, np.random.default_rng(3), temperature=0.5
+    )
+    share = np.mean([caption[0] == 0 for caption in drawn[0]])
+    assert share == pytest.approx(0.01 / 0.82, abs=0.004)  # 3 deviations
+
+
 def test_a_caption_is_compared_with_the_others_of_its_image():
     rewards = np.array([[1.0, 2.0, 6.0], [0.0, 0.0, 3.0]])
     expected = [[1 - 4, 2 - 3.5, 6 - 1.5], [-1.5, -1.5, 3]]

@@ -20,8 +20,9 @@ from config import PRESETS, Config
 from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
-from models.captioner import RUN_FILES, Captioner, load_captioner
+from models.captioner import Captioner, load_captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
+from models.run_files import RUN_FILES
 from training import export
 from training.callbacks import BACKUP, Backup, averaged_weights, build_callbacks
 from training.data import read_split
@@ -545,6 +546,34 @@ def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys
     assert contents(output) == before
     assert export.main([str(argument) for argument in (*arguments, "--overwrite")]) == 0
     assert set(contents(output)) == set(before)
+
+
+def test_an_encoder_is_not_shipped_twice(
+    straight, data_dir, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("models.run_files.PRETRAINED", tmp_path)
+    run, _ = straight
+    more = ["--data-dir", data_dir, "--cache-dir", tmp_path / "cache"]
+    more += ["--metrics", "cider"]
+
+    def ship(name, *options) -> int:
+        arguments = [run, "--output", tmp_path / name, *more, *options]
+        return export.main([str(argument) for argument in arguments])
+
+    assert ship("first") == 0
+    assert ship("second", "--encoder-of", "first") == 0
+    names = {path.name for path in (tmp_path / "second").iterdir()}
+    assert "encoder.json" in names and "encoder.weights.h5" not in names
+    scores = [
+        (tmp_path / name / "scores.json").read_text() for name in ("first", "second")
+    ]
+    assert scores[0] == scores[1]
+    other = load_captioner(tmp_path / "first")
+    weight = other.encoder.weights[0]
+    weight.assign(weight + 1.0)
+    other.save_run(tmp_path / "other")
+    assert ship("third", "--encoder-of", "other") == 2
+    assert "is not that of" in capsys.readouterr().err
 
 
 def test_nothing_is_exported_that_cannot_be_scored(copied, data_dir, tmp_path, capsys):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dataset.files import write_whole
-from evaluation.captions import score_captions
+from evaluation.captions import score_captions, score_lines
 from models.captioner import Captioner
 from training.data import EncodedImages
 
@@ -40,6 +40,5 @@ def write_scores(
     scores = score_images(encoded, caption_images(captioner, encoded), metrics)
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(folder / SCORES, text.encode())
-    for name, value in scores.items():
-        print(f"{name} {value}" if name == "tokenizer" else f"{name:10} {value:.4f}")
+    print(*score_lines(scores), sep="\n")
     return scores

@@ -1,0 +1,85 @@
+"""The files of a run directory."""
+
+import json
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+RUN_FILES = (
+    "config.json",
+    "vocabulary.json",
+    "encoder.weights.h5",
+    "decoder.weights.h5",
+)
+SHARED_ENCODER = "encoder.json"  # names the shipped captioner with the same encoder
+
+
+class CaptionerError(ValueError):
+    """A captioner that cannot be loaded; the message says what is missing."""
+
+
+def shipped_captioners() -> dict[str, Path]:
+    """Returns the run directories that come with the project, by name."""
+    return {path.parent.name: path.parent for path in PRETRAINED.glob("*/config.json")}
+
+
+def find_encoder(folder: Path) -> Path:
+    """Returns the weights file of a run's encoder, which it may share with another.
+
+    Raises:
+        CaptionerError: The captioner with the shared encoder is not shipped.
+    """
+    reference = folder / SHARED_ENCODER
+    if not reference.is_file():
+        return folder / "encoder.weights.h5"
+    try:
+        name = json.loads(reference.read_text(encoding="utf-8"))["captioner"]
+        return shipped_captioners()[name] / "encoder.weights.h5"
+    except (ValueError, KeyError, TypeError) as error:
+        raise CaptionerError(
+            f"{reference} must name a shipped captioner, "
+            '{"captioner": NAME}; shipped are '
+            f"{', '.join(sorted(shipped_captioners()))}."
+        ) from error
+
+
+def halve_weights(path: str | Path) -> None:
+    """Rewrites the float32 arrays of a weights file in half precision."""
+    halved = Path(path).with_suffix(".half")
+
+    with h5py.File(path, "r") as source, h5py.File(halved, "w") as target:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset):
+                data = item[()]
+                is_single = getattr(data, "dtype", None) == np.float32
+                target[name] = data.astype("float16") if is_single else data
+                item = target[name]
+            else:
+                target.require_group(name)
+            for key, value in source[name].attrs.items():
+                target[name].attrs[key] = value
+
+        for key, value in source.attrs.items():
+            target.attrs[key] = value
+        source.visititems(copy)
+    halved.replace(path)
+
+
+def load_weights(model: keras.Model, path: Path) -> None:
+    """Loads a weights file into a model.
+
+    Raises:
+        CaptionerError: The file is damaged or was written by another architecture.
+    """
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        reason = " ".join(str(error).partition("List of objects")[0].split())
+        raise CaptionerError(
+            f"{path} does not fit the {model.name} that its config.json and "
+            f"vocabulary.json describe: {reason}"
+        ) from error

@@ -1,0 +1,1 @@
+"""BERTScore with the interface of the other metrics."""
