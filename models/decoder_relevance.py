@@ -13,7 +13,7 @@ from models.encoder import flatten_grid
 from models.gradients import compiled, vector_jacobian_product
 from models.relevance_rules import Operations
 
-ROW_MULTIPLE = 4  # explained words are padded to a multiple of it
+MULTIPLE = 4  # numbers of words are padded to a multiple of it
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class DecoderStage:
         beta: (R,).
         logits: (R,).
         log_probabilities: (R,).
-        inputs: The ids the decoder reads, padded to its longest sentence (S,).
+        inputs: The ids the decoder reads, padded to one of few lengths (S,).
         steps: The explained places (R,).
         seeds: The weights of the explained sums of logits (R, V).
     """
@@ -74,8 +74,7 @@ def explain_decoder(
         seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
     padded_steps = np.zeros(len(seeds), "int32")
     padded_steps[rows] = steps
-    longest = max(len(tokens), captioner.config.max_caption_words)
-    inputs = np.full(longest, PADDING, "int32")
+    inputs = np.full(few_sizes(len(tokens)), PADDING, "int32")
     inputs[: len(tokens)] = [START, *tokens[:-1]]
     stage = _decoder_function(captioner, operations)
     outputs = stage(features, inputs, padded_steps, seeds)
@@ -99,7 +98,7 @@ def explain_decoder(
 
 def few_sizes(count: int) -> int:
     """Rounds up, so that few sizes occur and few functions are compiled."""
-    return -(-count // ROW_MULTIPLE) * ROW_MULTIPLE
+    return -(-count // MULTIPLE) * MULTIPLE
 
 
 @functools.lru_cache(maxsize=16)

@@ -5,7 +5,32 @@ import numpy as np
 import pytest
 from conftest import tiny_encoder
 
-from models.encoder import flatten_grid, preprocess, restore_pixels, split_encoder
+from config import Config
+from models.encoder import (
+    ENCODERS,
+    build_encoder,
+    build_inception_v3,
+    flatten_grid,
+    preprocess,
+    restore_pixels,
+    split_encoder,
+    swap_colours,
+)
+
+APPLICATIONS = {
+    "vgg16": keras.applications.vgg16,
+    "vgg19": keras.applications.vgg19,
+    "resnet50": keras.applications.resnet,
+    "resnet101": keras.applications.resnet,
+    "inception_v3": keras.applications.inception_v3,
+}
+GRIDS = {
+    "vgg16": (14, 14, 512),
+    "vgg19": (14, 14, 512),
+    "resnet50": (7, 7, 2048),
+    "resnet101": (7, 7, 2048),
+    "inception_v3": (5, 5, 2048),
+}
 
 
 def images(seed=0):
@@ -13,12 +38,52 @@ def images(seed=0):
     return generator.integers(0, 256, (2, 224, 224, 3), dtype="uint8")
 
 
-def test_preprocessing_is_that_of_keras_and_can_be_undone():
+@pytest.mark.parametrize("name", ENCODERS)
+def test_preprocessing_is_that_of_keras_and_can_be_undone(name):
     pixels = images()
-    inputs = preprocess(pixels, "vgg16")
-    expected = keras.applications.vgg16.preprocess_input(pixels.astype("float32"))
+    inputs = preprocess(pixels, name)
+    assert inputs.dtype == np.float32
+    expected = APPLICATIONS[name].preprocess_input(pixels.astype("float32"))
     np.testing.assert_allclose(inputs, expected, atol=1e-4)
-    np.testing.assert_allclose(restore_pixels(inputs, "vgg16"), pixels, atol=1e-4)
+    np.testing.assert_allclose(restore_pixels(inputs, name), pixels, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_colours_of_the_input_are_told_apart(name):
+    """A red picture is large in the channel that `swap_colours` puts first."""
+    black = preprocess(np.zeros((1, 1, 3), "uint8"), name)
+    red = preprocess(np.array([[[255, 0, 0]]], "uint8"), name)
+    rises = swap_colours(red - black, name).ravel()
+    assert rises[0] > 0 and not rises[1:].any()
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_features_are_a_nonnegative_grid(name):
+    encoder = build_encoder(Config(encoder=name))
+    features = encoder.predict(preprocess(images()[:1], name), verbose=0)
+    assert features.shape == (1, *GRIDS[name])
+    assert np.isfinite(features).all() and features.min() == 0 < features.max()
+
+
+def test_batch_norms_are_not_trained():
+    encoder = build_encoder(Config(encoder="resnet50"))
+    names = {variable.name for variable in encoder.trainable_variables}
+    assert names == {"kernel", "bias"}
+    inputs = preprocess(images(), "resnet50")
+    before = np.asarray(encoder(inputs, training=False))
+    np.testing.assert_array_equal(encoder(inputs, training=True), before)
+
+
+def test_layer_names_do_not_depend_on_earlier_models():
+    first, second = (
+        build_inception_v3(include_top=False, weights=None, input_shape=(75, 75, 3))
+        for _ in range(2)
+    )
+    names = [layer.name for layer in first.layers]
+    assert [layer.name for layer in second.layers] == names
+    assert len(set(names)) == len(names) == 311
+    assert {"conv2d", "conv2d_93", "activation_93", "mixed10"} < set(names)
+    assert "conv2d_94" not in names
 
 
 def test_the_two_parts_make_the_whole():
@@ -37,6 +102,29 @@ def test_unknown_layers_are_refused_with_the_known_ones(name):
     wanted = encoder.layers[0].name if name == "input" else name
     with pytest.raises(ValueError, match="pool, last; received"):
         split_encoder(encoder, wanted)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "layer"),
+    [("resnet50", "conv5_block2_1_conv"), ("inception_v3", "conv2d_85")],
+)
+def test_networks_with_branches_are_cut_between_blocks(encoder, layer):
+    whole = build_encoder(Config(encoder=encoder))
+    inputs = preprocess(images()[:1], encoder)
+    frozen, trained = split_encoder(whole, layer)
+    expected = whole.predict(inputs, verbose=0)
+    middle = frozen.predict(inputs, verbose=0)
+    actual = trained.predict(middle, verbose=0)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    assert frozen.output_shape == (None, *GRIDS[encoder])
+
+
+@pytest.mark.parametrize("layer", ["conv5_block2_2_conv", "conv5_block2_add"])
+def test_cuts_within_a_block_are_refused_with_the_possible_ones(layer):
+    whole = build_encoder(Config(encoder="resnet50"))
+    possible = "conv5_block1_out, conv5_block2_1_conv, conv5_block2_out, conv5_block3"
+    with pytest.raises(ValueError, match=f"{possible}.*received '{layer}'. Only"):
+        split_encoder(whole, layer)
 
 
 def test_positions_are_numbered_row_by_row():

@@ -8,13 +8,15 @@ import pytest
 from conftest import IS_TENSORFLOW, randomize, set_precision
 from keras import layers
 
+from models.encoder import ENCODERS
 from models.encoder_relevance import (
     PRESETS,
+    class_relevance,
     encoder_relevance,
     relevance_propagator,
 )
-from models.gradients import vector_jacobian_product
-from models.layer_graph import Graph
+from models.gradients import compiled, vector_jacobian_product
+from models.layer_graph import Graph, read_graph
 from models.layer_rules import AlphaBeta, Box, Epsilon, Flat, Gamma, WSquare
 
 IS_DOUBLE = IS_TENSORFLOW or os.environ.get("JAX_ENABLE_X64") == "1"
@@ -265,6 +267,22 @@ def test_max_pool_gives_all_to_the_first_winner(size, options):
     assert_close(explained(model, "alpha1_beta0", image, relevance), expected)
 
 
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_global_max_pool_gives_all_to_the_first_winner(keepdims):
+    model = network(layers.GlobalMaxPooling2D(keepdims=keepdims), (4, 5, 2))
+    image = normal(2, 4, 5, 2).round()  # rounded: many ties
+    relevance = seeds(model)
+    expected = np.zeros((2, 3, 20, 2))
+    flat = image.reshape(2, 20, 2)
+    assert ((flat == flat.max(axis=1, keepdims=True)).sum(axis=1) > 1).any()
+    for b, n, c in np.ndindex(2, 3, 2):
+        winner = flat[b, :, c].argmax()  # the first of equals
+        expected[b, n, winner, c] = relevance.reshape(2, 3, 2)[b, n, c]
+    actual = explained(model, "alpha1_beta0", image, relevance)
+    assert_close(actual, expected.reshape(2, 3, 4, 5, 2))
+    assert_close(explained(model, "gradient", image, relevance), actual)
+
+
 def test_average_pool_and_sum_divide_in_proportion():
     def two_by_two(x):
         return layers.AveragePooling2D(2)(layers.Add()([x, layers.Rescaling(3.0)(x)]))
@@ -337,6 +355,78 @@ def test_batch_norm_is_folded_into_its_layer():
         assert_close(explained(model, preset, image, relevance), expected)
 
 
+def architecture(name: str, has_biases: bool) -> keras.Model:
+    """One of the encoders for small images, with random weights and batch-norms."""
+    keras.utils.set_random_seed(4)
+    kind = ENCODERS[name]
+    base = kind.build(include_top=False, weights=None, input_shape=(75, 75, 3))
+    generator = np.random.default_rng(5)
+    for weight in base.weights:
+        if weight.name in ("gamma", "moving_variance"):
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+        elif weight.name in ("beta", "moving_mean", "bias"):
+            shift = generator.normal(scale=0.1, size=weight.shape)
+            weight.assign(shift if has_biases else 0 * shift)
+    return keras.Model(base.input, base.get_layer(kind.feature_layer).output)
+
+
+def run_steps(graph: Graph, image) -> dict:
+    """The value of every step of a graph, its batch-norms folded."""
+    values = {0: image}
+    for step in graph.steps:
+        inputs = [values[source] for source in step.sources]
+        if step.weights is None:
+            values[step.output] = step.call(*inputs)
+        else:
+            kernel, bias = step.weights()
+            values[step.output] = step.call(*inputs, kernel) + bias
+    return values
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_graphs_of_the_encoders_are_the_encoders(name):
+    model = architecture(name, has_biases=True)
+    graph = read_graph(model)
+    image = normal(1, 75, 75, 3).astype(keras.config.floatx())
+    values = compiled(lambda x: run_steps(graph, x), model)(image)
+    assert_close(values[graph.output], model.predict(image, verbose=0))
+    assert not any(step.kind == "normalization" for step in graph.steps)
+    for value in graph.nonnegative_values():
+        assert np.min(values[value]) >= 0
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_relevance_of_the_encoders_is_conserved_without_biases(name):
+    model = architecture(name, has_biases=False)
+    image = normal(1, 75, 75, 3)
+    relevance = np.asarray(model(image))[:, None] * (1 + seeds(model, 1, 2) ** 2)
+    for preset in ("alpha1_beta0", "epsilon_gamma_box"):
+        actual = explained(model, preset, image, relevance)
+        assert np.isfinite(actual).all()
+        assert_close(actual.sum(axis=(2, 3, 4)), relevance.sum(axis=(2, 3, 4)), 1e-4)
+
+
+@pytest.mark.skipif(not IS_DOUBLE, reason="tiny denominators need float64")
+@pytest.mark.parametrize("name", ENCODERS)
+def test_epsilon_on_the_encoders_is_gradient_x_input(name):
+    """Of a rectifier network, by autodiff of the model itself; biases included."""
+    model = architecture(name, has_biases=True)
+    image = normal(1, 75, 75, 3)
+    weights = seeds(model, 1, 1)
+    relevance = np.asarray(model(image))[:, None] * weights
+    _, _, (gradient,) = vector_jacobian_product(
+        lambda x: (model(x), ()), [image], keras.ops.convert_to_tensor(weights[:, 0])
+    )
+    rules = {
+        kind: Epsilon(1e-12) if isinstance(rule, Epsilon) else rule
+        for kind, rule in PRESETS["epsilon"].items()
+    }
+    actual = explained(model, rules, image, relevance)[:, 0]
+    assert_close(actual, image * np.asarray(gradient))
+    actual = explained(model, "gradient", image, weights)[:, 0]
+    assert_close(actual, gradient)
+
+
 @pytest.mark.parametrize("preset", ["alpha1_beta0", "epsilon_gamma_box"])
 def test_images_and_words_together_are_as_one_by_one(preset):
     model = network(everything)
@@ -362,6 +452,22 @@ def test_gradient_is_the_derivative_of_the_logits():
             keras.ops.cast(relevance[:, word], keras.config.floatx()),
         )
         assert_close(actual[:, word], expected)
+
+
+def test_classes_are_explained_by_number():
+    model = network(everything)
+    image = normal(2, 6, 8, 3)
+    one_hot = np.zeros((2, 2, 4))
+    one_hot[:, 0, 3] = one_hot[:, 1, 1] = 1.0
+    expected = explained(model, "epsilon", image, one_hot)
+    assert_close(class_relevance(model, image, [3, 1], "epsilon"), expected)
+    best = np.eye(4)[np.asarray(model(image)).argmax(1)][:, None]
+    expected = explained(model, "alpha1_beta0", image, best)
+    assert_close(class_relevance(model, image), expected)
+    with pytest.raises(ValueError, match=r"numbers from 0 to 3; received \[4\]"):
+        class_relevance(model, image, [4])
+    with pytest.raises(ValueError, match=r"needs a classifier .*\(None, 3, 4, 5\)"):
+        class_relevance(network(residual_block), image)
 
 
 def test_guided_backprop_by_hand():
