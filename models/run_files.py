@@ -47,7 +47,10 @@ def find_encoder(folder: Path) -> Path:
 
 
 def halve_weights(path: str | Path) -> None:
-    """Rewrites the float32 arrays of a weights file in half precision."""
+    """Rewrites a weights file in half precision, but for arrays that it cannot hold.
+
+    A batch-norm's variance may be above 65504, the largest number of half precision.
+    """
     halved = Path(path).with_suffix(".half")
 
     with h5py.File(path, "r") as source, h5py.File(halved, "w") as target:
@@ -56,7 +59,8 @@ def halve_weights(path: str | Path) -> None:
             if isinstance(item, h5py.Dataset):
                 data = item[()]
                 is_single = getattr(data, "dtype", None) == np.float32
-                target[name] = data.astype("float16") if is_single else data
+                fits = is_single and np.all(np.abs(data) < np.finfo("float16").max)
+                target[name] = data.astype("float16") if fits else data
                 item = target[name]
             else:
                 target.require_group(name)

@@ -16,7 +16,7 @@ from models.captioner import Captioner, load_captioner
 from models.encoder import build_encoder, flatten_grid
 from models.explainers import explain
 from models.objective import TokenCrossEntropy, token_accuracy
-from models.run_files import RUN_FILES, CaptionerError
+from models.run_files import RUN_FILES, CaptionerError, halve_weights
 
 B, Q, V = 2, 5, 13
 
@@ -349,3 +349,14 @@ def test_a_run_shares_the_encoder_of_a_shipped_captioner(
     loaded.save_run(second)
     assert not (second / "encoder.json").exists()
     assert load_captioner(second).config.decoder == "grid_td"
+
+
+def test_half_precision_keeps_what_it_cannot_hold(tmp_path):
+    path = tmp_path / "some.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["small"] = np.array([1.5, -2.0], "float32")
+        file["large"] = np.array([1.5, 1e5], "float32")
+    halve_weights(path)
+    with h5py.File(path) as file:
+        assert file["small"].dtype == np.float16
+        np.testing.assert_array_equal(file["large"], np.array([1.5, 1e5], "float32"))
