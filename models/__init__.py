@@ -10,7 +10,7 @@ explanation = explain(captioner, "photo.jpg", method="lrp")
 
 from models.captioner import Caption, Captioner, load_captioner
 from models.encoder_relevance import class_relevance, encoder_relevance
-from models.explainers import explain, explain_each
+from models.explainers import explain, explain_each, explain_encoded
 from models.explanation import Explanation
 from models.methods import LRP_PRESETS, METHODS
 from models.run_files import CaptionerError
@@ -26,5 +26,6 @@ __all__ = [
     "encoder_relevance",
     "explain",
     "explain_each",
+    "explain_encoded",
     "load_captioner",
 ]

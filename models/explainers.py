@@ -60,7 +60,8 @@ def explain_each(
 
     See `explain`; the explanations come in the order of the methods.
     """
-    chosen = {name: choose_method(name, lrp_preset) for name in methods}
+    for name in methods:
+        choose_method(name, lrp_preset)  # refuses unknown names before any work
     image = _pixels_of(image, captioner)
     features = captioner.encode(image[None])  # (1, h, w, D)
     if caption is None:
@@ -69,6 +70,35 @@ def explain_each(
             raise ValueError("The captioner found no word for this photo.")
     tokens = known_tokens(captioner, caption)
     steps = _steps(tokens, captioner, words)
+    return explain_encoded(
+        captioner, image, features, tokens, steps, methods, contrast, lrp_preset
+    )
+
+
+def explain_encoded(
+    captioner: Captioner,
+    image: np.ndarray,
+    features,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    methods: Sequence[str],
+    contrast: str | None = None,
+    lrp_preset: str = LRP_PRESET,
+) -> list[Explanation]:
+    """Explains words of a known caption of an image that is encoded already.
+
+    Args:
+        captioner: The model.
+        image: RGB pixels uint8 of the encoder's size (224, 224, 3).
+        features: What the encoder makes of them, (1, h, w, D).
+        tokens: The caption's ids (T,).
+        steps: The places of the words to explain (R,).
+        methods: Names from METHODS; the explanations come in their order.
+        contrast: See `explain`.
+        lrp_preset: See `explain`.
+    """
+    chosen = {name: choose_method(name, lrp_preset) for name in methods}
+    inputs = preprocess(image[None], captioner.config.encoder)
     stages = {
         operations: explain_decoder(
             captioner, operations, features, tokens, steps, contrast
@@ -89,18 +119,16 @@ def explain_each(
             method=name,
             lrp_preset=lrp_preset if name == "lrp" else None,
             **common,
-            **_arrays(captioner, image, method, stages[method.operations]),
+            **_arrays(captioner, inputs, method, stages[method.operations]),
         )
         for name, method in chosen.items()
     ]
 
 
 def _arrays(
-    captioner: Captioner, image: np.ndarray, method: Method, stage: DecoderStage
+    captioner: Captioner, inputs: np.ndarray, method: Method, stage: DecoderStage
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of one method's explanation."""
-    encoder = captioner.config.encoder
-    inputs = preprocess(image[None], encoder)
     pixels, features, words = method.explain(captioner, inputs, stage)
     lost = np.full((len(pixels), 2), np.nan)
     if method.is_balanced:
@@ -108,7 +136,7 @@ def _arrays(
         lost[:, 0] = stage.logits - words.sum(1) - of_features
         lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
     return {
-        "pixels": swap_colours(pixels, encoder),
+        "pixels": swap_colours(pixels, captioner.config.encoder),
         "features": features,
         "preceding_words": words,
         "attention": stage.attention,
