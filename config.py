@@ -11,7 +11,9 @@ DECODERS = ("adaptive_attention", "grid_td")
 ENCODERS = ("vgg16", "vgg19", "resnet50", "resnet101", "inception_v3")
 DATASETS = ("scenes", "flickr8k", "flickr30k", "coco2017")
 SCHEDULES = ("constant", "cosine")
-OBJECTIVES = ("cross_entropy", "self_critical")
+HALVES = ("bfloat16", "float16")
+OBJECTIVES = ("cross_entropy", "self_critical", "lrp_inference")
+LRP_MODES = ("context", "mean", "pos_mean", "quantile")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Config:
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
     temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
+    lrp_mode: str = "context"  # what lrp_inference weighs words by; one of LRP_MODES
+    lrp_lambda: float = 0.5  # share of the plain loss in that of lrp_inference
+    lrp_strength: float = 1.0  # factor on how far its weights are from 1
+    lrp_words: int = 32  # an image's words that it weighs; few where it reads pixels
+    mixed_precision: str = ""  # one of HALVES, for training's products; "" for none
     images_per_batch: int = 16  # each with its captions_per_image captions
     epochs: int = 20
     learning_rate: float = 5e-4  # peak rate of Adam
@@ -52,6 +59,7 @@ class Config:
     early_stopping_patience: int = 5  # epochs without a better validation CIDEr
     plateau_patience: int = 3  # such epochs before the rate is halved (constant only)
     flip_images: bool = False  # mirror half of the training images
+    window_share: float = 1.0  # side of the window of the features trained on, (0, 1]
     seed: int = 0
 
     beam_size: int = 3  # hypotheses kept at each step of the search
@@ -66,16 +74,11 @@ class Config:
         _one_of("encoder", self.encoder, ENCODERS)
         _one_of("decoder", self.decoder, DECODERS)
         _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("objective", self.objective, OBJECTIVES)
-        if self.objective == "self_critical" and self.captions_per_image < 2:
-            raise ValueError(
-                "objective=self_critical compares the captions drawn for an image: "
-                f"captions_per_image must be 2 or more; received "
-                f"{self.captions_per_image}."
-            )
+        self._check_objective()
+        self._check_precision()
         positive = (
             "min_word_count max_caption_words captions_per_image words_per_image "
-            "embedding_size "
+            "embedding_size lrp_words "
             "hidden_size images_per_batch epochs beam_size "
             "early_stopping_patience plateau_patience"
         )
@@ -87,7 +90,11 @@ class Config:
         for name in ("dropout", "label_smoothing", "weight_average"):
             value = getattr(self, name)
             _check(name, value, 0 <= value < 1, "in [0, 1)")
-        for name in ("clip_value", "warmup_steps", "length_penalty", "seed"):
+        in_range = 0 < self.window_share <= 1
+        _check("window_share", self.window_share, in_range, "in (0, 1]")
+        _check("lrp_lambda", self.lrp_lambda, 0 <= self.lrp_lambda <= 1, "in [0, 1]")
+        not_negative = "clip_value warmup_steps length_penalty lrp_strength seed"
+        for name in not_negative.split():
             value = getattr(self, name)
             _check(name, value, 0 <= value < math.inf, "0 or more")
         if self.warmup_steps > 0 and self.schedule == "constant":
@@ -100,6 +107,43 @@ class Config:
                 "flip_images cannot be used on scenes: their captions say left and "
                 "right."
             )
+
+    def _check_objective(self) -> None:
+        _one_of("objective", self.objective, OBJECTIVES)
+        _one_of("lrp_mode", self.lrp_mode, LRP_MODES)
+        if self.objective == "self_critical" and self.captions_per_image < 2:
+            raise ValueError(
+                "objective=self_critical compares the captions drawn for an image: "
+                f"captions_per_image must be 2 or more; received "
+                f"{self.captions_per_image}."
+            )
+        if self.trains_on_pixels and self.window_share < 1:
+            raise ValueError(
+                f"lrp_mode={self.lrp_mode} explains by whole photographs; received "
+                f"window_share={self.window_share}. Set window_share=1, or "
+                "lrp_mode=context."
+            )
+
+    def _check_precision(self) -> None:
+        known, expected = ("", *HALVES), "empty or one of " + ", ".join(HALVES)
+        half = self.mixed_precision
+        _check("mixed_precision", half, half in known, expected)
+        if self.mixed_precision and self.trains_on_pixels:
+            raise ValueError(
+                f"lrp_mode={self.lrp_mode} explains while it trains, and explanations "
+                f"are computed in float32; received mixed_precision="
+                f"{self.mixed_precision}. Leave it out, or set lrp_mode=context."
+            )
+
+    @property
+    def dtype_policy(self) -> str | None:
+        """Keras' name of the precision of training; None for Keras' own."""
+        return f"mixed_{self.mixed_precision}" if self.mixed_precision else None
+
+    @property
+    def trains_on_pixels(self) -> bool:
+        """Whether the objective reads the photographs beside their features."""
+        return self.objective == "lrp_inference" and self.lrp_mode != "context"
 
     def replace(self, **changes) -> "Config":
         """Returns a copy with some fields changed; unknown names raise."""

@@ -1,10 +1,11 @@
 """Training batches: images with their captions, packed for the decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
+from dataset.read_ahead import read_ahead
 from dataset.records import CaptionedImage
 from dataset.vocabulary import PADDING, START, Vocabulary
 
@@ -20,6 +21,7 @@ class CaptionBatches(keras.utils.PyDataset):
         features (B, h, w, C): of the cache; one of the variants of each image
         tokens (B, N, T): the start token and the words
         positions (B, Q): the steps that are predicted, as indices into N T
+        images (B, H, W, 3): of `read_image`, if that is given
 
     Args:
         images: The images, in the order of the features.
@@ -30,6 +32,9 @@ class CaptionBatches(keras.utils.PyDataset):
         max_words: Captions are cut to this; T = max_words + 1.
         max_predictions: Q.
         seed: Of everything drawn, which depends on it and on the epoch alone.
+        window_share: The sides of the random window of an image's features that a
+            batch shows, as a share of the whole; h and w of the items shrink by it.
+        read_image: (number of the image, number of its variant) -> (H, W, 3).
     """
 
     def __init__(
@@ -42,12 +47,14 @@ class CaptionBatches(keras.utils.PyDataset):
         max_words: int,
         max_predictions: int,
         seed: int = 0,
+        window_share: float = 1.0,
+        read_image: Callable[[int, int], np.ndarray] | None = None,
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self.features, self.seed, self.max_words = features, seed, max_words
-        self.max_predictions = max_predictions
+        self.max_predictions, self.window_share = max_predictions, window_share
         self.images_per_batch = images_per_batch
-        self.captions_per_image = captions_per_image
+        self.captions_per_image, self.read_image = captions_per_image, read_image
         self.captions = [
             [vocabulary.encode(caption, max_words) for caption in image.captions]
             for image in images
@@ -76,19 +83,61 @@ class CaptionBatches(keras.utils.PyDataset):
         )
         tokens, positions, targets, weights = packed
         inputs = {"features": features, "tokens": tokens, "positions": positions}
-        return inputs, targets, weights
+        if self.read_image is not None:
+            images = read_ahead(lambda i: self.read_image(i, self.variants[i]), chosen)
+            inputs["images"] = np.stack([image.result() for image in images])
+        return fill_up((inputs, targets, weights), self.images_per_batch)
 
     def draw_images(self, index: int) -> tuple[np.ndarray, np.ndarray, object]:
         """Returns a batch's image numbers (B,), features and random generator."""
         start = index * self.images_per_batch
         chosen = self.order[start : start + self.images_per_batch]
         features = np.stack([self.features[self.variants[i]][i] for i in chosen])
-        return chosen, features, np.random.default_rng((self.seed, self.epoch, index))
+        generator = np.random.default_rng((self.seed, self.epoch, index))
+        if self.window_share < 1:
+            features = cut_windows(features, self.window_share, generator)
+        return chosen, features, generator
 
     def _pick_captions(self, generator, image: int) -> list[np.ndarray]:
         captions = self.captions[image]
         order = np.resize(generator.permutation(len(captions)), self.captions_per_image)
         return [captions[number] for number in order]
+
+
+def fill_up(batch: tuple, num_images: int) -> tuple:
+    """Fills a batch (inputs, targets, weights) up with images of weight 0.
+
+    So all batches have one shape: nothing is compiled for the last one, and several
+    devices can share it.
+    """
+    found = len(batch[-1])
+    if found == num_images:
+        return batch
+    rows = np.arange(num_images) % found
+    inputs, targets, weights = keras.tree.map_structure(lambda part: part[rows], batch)
+    weights[found:] = 0.0
+    return inputs, targets, weights
+
+
+def cut_windows(features: np.ndarray, share: float, generator) -> np.ndarray:
+    """Cuts a random window out of each image's features (B, h, w, C).
+
+    To a decoder, which knows no places, that is a random crop of the photograph.
+
+    Args:
+        features: (B, h, w, C).
+        share: Of h and of w that is kept, in (0, 1].
+        generator: Draws the corners.
+    """
+    sides = np.array(features.shape[1:3])
+    height, width = kept = np.maximum(1, np.round(share * sides)).astype(int)
+    corners = generator.integers(0, sides - kept + 1, (len(features), 2))
+    return np.stack(
+        [
+            image[top : top + height, left : left + width]
+            for image, (top, left) in zip(features, corners, strict=True)
+        ]
+    )
 
 
 def pack_captions(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset.batches import CaptionBatches, pack_captions
+from dataset.batches import CaptionBatches, cut_windows, fill_up, pack_captions
 from dataset.records import CaptionedImage
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 
@@ -85,8 +85,10 @@ def test_every_word_of_every_caption_is_predicted_once(captions_per_image):
     for index in range(len(batches)):
         inputs, targets, weights = batches[index]
         for row, number in enumerate(image_numbers(inputs)):
-            seen.append(number)
             kept = weights[row] > 0
+            if not kept.any():
+                continue  # it fills the last batch up
+            seen.append(number)
             positions = inputs["positions"][row][kept]
             assert len(set(positions)) == kept.sum()
             predicted = read_captions(positions, targets[row][kept])
@@ -177,13 +179,25 @@ def test_both_variants_of_an_image_are_used():
     assert seen == {*range(NUM_IMAGES), *range(10, 10 + NUM_IMAGES)}
 
 
-def test_the_last_batch_is_smaller():
+def test_the_last_batch_is_filled_up_without_weight():
     batches = batches_of(random_images())
     assert len(batches) == 3
     inputs, targets, weights = batches[2]
-    assert inputs["features"].shape == (1, *SHAPE)
-    assert inputs["tokens"].shape == (1, N, MAX_WORDS + 1)
-    assert inputs["positions"].shape == targets.shape == weights.shape == (1, 99)
+    assert inputs["features"].shape == (B, *SHAPE)
+    assert inputs["tokens"].shape == (B, N, MAX_WORDS + 1)
+    assert inputs["positions"].shape == targets.shape == weights.shape == (B, 99)
+    assert weights[0].any() and not weights[1:].any()
+
+
+def test_filling_up_repeats_the_images_there_are():
+    weights = np.ones((2, 5), "float32")
+    features = np.array([[3.0], [4.0]])
+    batch = ({"features": features}, np.zeros((2, 5)), weights)
+    inputs, targets, filled = fill_up(batch, 5)
+    np.testing.assert_array_equal(inputs["features"][:, 0], [3, 4, 3, 4, 3])
+    np.testing.assert_array_equal(filled.sum(1), [5, 5, 0, 0, 0])
+    assert targets.shape == (5, 5) and weights.all()
+    assert fill_up(batch, 2) is batch
 
 
 def test_images_with_fewer_captions_repeat_them():
@@ -203,3 +217,23 @@ def test_all_captions_of_an_image_take_their_turn():
         seen |= {first, second}
         batches.on_epoch_end()
     assert seen == {3, 4, 5, 6, 7}
+
+
+def test_windows_are_parts_of_the_features():
+    features = np.arange(2 * 5 * 4 * 3).reshape(2, 5, 4, 3)
+    found = cut_windows(np.repeat(features, 50, 0), 0.6, np.random.default_rng(0))
+    assert found.shape == (100, 3, 2, 3)
+    corners = {(int(w[0, 0, 0]) % 60 // 12, int(w[0, 0, 0]) % 12 // 3) for w in found}
+    assert corners == {(top, left) for top in range(3) for left in range(3)}
+    for number, window in enumerate(found):
+        top, left = np.argwhere(features[number // 50, ..., 0] == window[0, 0, 0])[0]
+        whole = features[number // 50]
+        np.testing.assert_array_equal(window, whole[top : top + 3, left : left + 2])
+
+
+def test_batches_show_windows():
+    images = random_images()
+    features = [np.zeros((NUM_IMAGES, 5, 4, 3), "float16")]
+    arguments = (images, features, Vocabulary(WORDS), B, N, MAX_WORDS, 99)
+    inputs, *_ = CaptionBatches(*arguments, window_share=0.5)[0]
+    assert inputs["features"].shape == (B, 2, 2, 3)
