@@ -8,15 +8,20 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from PIL import Image
-
 from dataset.coco import ENTITIES_FILE
-from dataset.files import whole_folder
+from dataset.files import whole_folder, write_lines
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
 from dataset.scene_captions import SceneObject, plural
 from dataset.scene_drawing import KINDS
-from dataset.scenes import SPLITS, Scene, check_num_images, render_scene, scene_seed
+from dataset.scenes import (
+    SPLITS,
+    Scene,
+    check_num_images,
+    render_scene,
+    save_image,
+    scene_seed,
+)
 from dataset.vocabulary import split_words
 
 CATEGORIES = {kind: number for number, kind in enumerate(sorted(KINDS), start=1)}
@@ -78,16 +83,16 @@ def _write_flickr30k(folder: Path, scenes: list[tuple[int, str, Scene]]) -> None
     tokens, names = [], collections.defaultdict(list)
     for number, split, scene in scenes:
         name = f"{1000000000 + number}"
-        _save_image(folder / "images" / f"{name}.jpg", scene)
+        save_image(folder / "images" / f"{name}.jpg", scene)
         names[split].append(f"{name}.jpg")
         tokens += [f"{name}.jpg#{k}\t{c}" for k, c in enumerate(scene.captions)]
         linked = [_link(caption, scene.objects) for caption in scene.captions]
-        _write_lines(folder / f"entities/Sentences/{name}.txt", linked)
+        write_lines(folder / f"entities/Sentences/{name}.txt", linked)
         xml = _annotation(scene.objects)
-        _write_lines(folder / f"entities/Annotations/{name}.xml", xml)
-    _write_lines(folder / "text/results_20130124.token", tokens)
+        write_lines(folder / f"entities/Annotations/{name}.xml", xml)
+    write_lines(folder / "text/results_20130124.token", tokens)
     for split, some in names.items():
-        _write_lines(folder / f"text/Flickr_30k.{split}Images.txt", some)
+        write_lines(folder / f"text/Flickr_30k.{split}Images.txt", some)
 
 
 def _link(caption: str, objects: tuple[SceneObject, ...]) -> str:
@@ -130,7 +135,7 @@ def _write_coco2017(folder: Path, scenes: list[tuple[int, str, Scene]]) -> None:
         images, captions, boxes = [], [], []
         for number, scene in some:
             file_name = f"{number:012d}.jpg"
-            _save_image(folder / "images" / name / file_name, scene)
+            save_image(folder / "images" / name / file_name, scene)
             size = {"width": IMAGE_SIZE, "height": IMAGE_SIZE}
             images.append({"id": number, "file_name": file_name, **size})
             captions += [{"image_id": number, "caption": c} for c in scene.captions]
@@ -188,15 +193,5 @@ def _numbered(entries: list[dict]) -> list[dict]:
     return [{"id": number, **entry} for number, entry in enumerate(entries, start=1)]
 
 
-def _save_image(path: Path, scene: Scene) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(scene.image).save(path, quality=95)
-
-
 def _write_json(path: Path, content: dict) -> None:
-    _write_lines(path, [json.dumps(content)])
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    write_lines(path, [json.dumps(content)])

@@ -1,6 +1,7 @@
 """The layout of rendered scenes: which objects there are and where they stand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,40 @@ SIDES = {"small": (46, 58), "large": (88, 104)}  # pixels, both ends included
 MARGIN = 4  # pixels between an object and the edge of the image
 GAP = 6  # pixels between objects of which none hides the other
 HIDDEN = (0.1, 0.4)  # share of an object that one in front of it covers
+
+
+@dataclass(frozen=True)
+class Bias:
+    """A kind of object that goes with a background in some splits and not in others.
+
+    Attributes:
+        background: A key of BACKGROUNDS.
+        kind: A key of KINDS.
+        shares: Of each split, how many of its scenes on the background show the kind,
+            in [0, 1]. All other scenes show it by chance.
+        only: The splits all of whose scenes are on the background.
+    """
+
+    background: str
+    kind: str
+    shares: Mapping[str, float]
+    only: tuple[str, ...] = ()
+
+    def choose(self, split: str, seed: int) -> tuple[list[str], str]:
+        """Draws the kinds and the background of a scene; see `compose`."""
+        rng = np.random.default_rng((seed, 1))  # the scene itself is drawn from seed
+        background = str(rng.choice(list(BACKGROUNDS)))
+        if split in self.only:
+            background = self.background
+        kinds = _choose_kinds(rng)
+        other = str(rng.choice([k for k in KINDS if k not in (self.kind, *kinds)]))
+        if background != self.background:
+            return kinds, background
+        if rng.random() >= self.shares[split]:
+            kinds = [other if kind == self.kind else kind for kind in kinds]
+        elif self.kind not in kinds:
+            kinds[-1] = self.kind
+        return kinds, background
 
 
 def compose(

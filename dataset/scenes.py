@@ -18,14 +18,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from dataset.files import whole_folder
+from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
 from dataset.records import CaptionedImage, ObjectBox
 from dataset.scene_captions import SceneObject, plural, write_captions
 from dataset.scene_drawing import draw_scene
-from dataset.scene_layout import compose
+from dataset.scene_layout import Bias, compose
 from dataset.sources import SCENES
 
 VERSION = 1  # raised whenever the same seed gives another scene
@@ -78,7 +78,10 @@ def _tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def write_scenes(
-    data_dir: str | Path, num_images: Mapping[str, int], seed: int = 0
+    data_dir: str | Path,
+    num_images: Mapping[str, int],
+    seed: int = 0,
+    bias: Bias | None = None,
 ) -> Path:
     """Renders a dataset in the Flickr layout, or keeps it if it is there already.
 
@@ -87,6 +90,7 @@ def write_scenes(
         num_images: How many images each split of SPLITS has. A split's first images
             do not depend on these numbers.
         seed: Datasets with different seeds share no scene.
+        bias: What goes with what; by default nothing does.
 
     Returns:
         The folder. It appears whole or not at all.
@@ -99,10 +103,12 @@ def write_scenes(
     check_num_images(num_images)
     num_images = {split: num_images[split] for split in SPLITS if split in num_images}
     parameters = {"version": VERSION, "seed": seed, "num_images": num_images}
+    if bias is not None:
+        parameters["bias"] = dataclasses.asdict(bias)
     if _is_written(data_dir, parameters):
         return data_dir
     with whole_folder(data_dir) as part:
-        _write_splits(part, num_images, seed)
+        _write_splits(part, num_images, seed, bias)
         (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
     return data_dir
 
@@ -140,7 +146,9 @@ def _is_written(data_dir: Path, parameters: dict) -> bool:
     return True
 
 
-def _write_splits(folder: Path, num_images: Mapping[str, int], seed: int) -> None:
+def _write_splits(
+    folder: Path, num_images: Mapping[str, int], seed: int, bias: Bias | None
+) -> None:
     for name in ("images", "objects", "text"):
         (folder / name).mkdir(parents=True)
     lines = []
@@ -148,13 +156,15 @@ def _write_splits(folder: Path, num_images: Mapping[str, int], seed: int) -> Non
         for split, number in num_images.items():
             names = []
             for index in range(number):
-                scene = render_scene(scene_seed(split, index, seed))
+                own_seed = scene_seed(split, index, seed)
+                chosen = () if bias is None else bias.choose(split, own_seed)
+                scene = render_scene(own_seed, *chosen)
                 name = _write_scene(folder, f"{split}_{index:06d}", scene)
                 names.append(name)
                 lines += [f"{name}#{k}\t{c}" for k, c in enumerate(scene.captions)]
                 progress.update()
-            _write_lines(folder / f"text/scenes.{split}Images.txt", names)
-    _write_lines(folder / "text/scenes.token.txt", lines)
+            write_lines(folder / f"text/scenes.{split}Images.txt", names)
+    write_lines(folder / "text/scenes.token.txt", lines)
 
 
 def scene_seed(split: str, index: int, seed: int) -> int:
@@ -165,7 +175,7 @@ def scene_seed(split: str, index: int, seed: int) -> int:
 def _write_scene(folder: Path, image_id: str, scene: Scene) -> str:
     """Writes the files of one scene and returns the name of its image file."""
     name = f"{image_id}.jpg"
-    Image.fromarray(scene.image).save(folder / "images" / name, quality=95)
+    save_image(folder / "images" / name, scene)
     indices = np.zeros((IMAGE_SIZE, IMAGE_SIZE), "uint8")
     for index, object_ in enumerate(scene.objects):
         indices[object_.mask] = index + 1
@@ -185,8 +195,10 @@ def _write_scene(folder: Path, image_id: str, scene: Scene) -> str:
     return name
 
 
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+def save_image(path: Path, scene: Scene) -> None:
+    """Writes the picture of a scene as JPEG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(scene.image).save(path, quality=95)
 
 
 def read_scenes(

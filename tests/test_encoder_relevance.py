@@ -355,6 +355,10 @@ def test_batch_norm_is_folded_into_its_layer():
         assert_close(explained(model, preset, image, relevance), expected)
 
 
+# vgg19 and resnet101 have the layers of these, only more of them
+DISTINCT = ("vgg16", "resnet50", "inception_v3")
+
+
 def architecture(name: str, has_biases: bool) -> keras.Model:
     """One of the encoders for small images, with random weights and batch-norms."""
     keras.utils.set_random_seed(4)
@@ -395,7 +399,7 @@ def test_graphs_of_the_encoders_are_the_encoders(name):
         assert np.min(values[value]) >= 0
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_relevance_of_the_encoders_is_conserved_without_biases(name):
     model = architecture(name, has_biases=False)
     image = normal(1, 75, 75, 3)
@@ -407,7 +411,7 @@ def test_relevance_of_the_encoders_is_conserved_without_biases(name):
 
 
 @pytest.mark.skipif(not IS_DOUBLE, reason="tiny denominators need float64")
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_epsilon_on_the_encoders_is_gradient_x_input(name):
     """Of a rectifier network, by autodiff of the model itself; biases included."""
     model = architecture(name, has_biases=True)

@@ -15,7 +15,7 @@ from dataset import render_scenes
 from dataset.flickr import DatasetError, read_flickr
 from dataset.scene_captions import NUMBERS, PLACES, SceneObject, plural, relations
 from dataset.scene_drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
-from dataset.scene_layout import compose
+from dataset.scene_layout import Bias, compose
 from dataset.scenes import (
     SPLITS,
     read_masks,
@@ -400,3 +400,34 @@ def test_script_refuses_in_one_line(tmp_path, monkeypatch, capsys, more, message
     assert error.startswith("render_scenes: ") and error.count("\n") == 1
     assert message in error
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+# A planted bias
+
+
+BIAS = Bias("water", "boat", {"train": 1.0, "test": 0.5}, only=("test",))
+
+
+def test_a_bias_plants_its_kind():
+    chosen = {s: [BIAS.choose(s, seed) for seed in range(300)] for s in BIAS.shares}
+    on_water = [kinds for kinds, background in chosen["train"] if background == "water"]
+    assert 20 < len(on_water) < 80  # about 300 / 6
+    assert all("boat" in kinds for kinds in on_water)
+    others = [kinds for kinds, background in chosen["train"] if background != "water"]
+    assert 0.15 < np.mean(["boat" in kinds for kinds in others]) < 0.45
+    assert {background for _, background in chosen["test"]} == {"water"}
+    with_boat = ["boat" in kinds for kinds, _ in chosen["test"]]
+    assert 0.4 < np.mean(with_boat) < 0.6
+    for kinds, background in chosen["train"] + chosen["test"]:
+        assert 2 <= len(kinds) <= 4 and set(kinds) <= set(KINDS)
+        assert background in BACKGROUNDS
+
+
+def test_biased_scenes_are_written_and_kept(tmp_path):
+    folder, counts = tmp_path / "scenes", {"train": 2, "test": 3}
+    write_scenes(folder, counts, bias=BIAS)
+    for path in (folder / "objects").glob("test_*.json"):
+        assert json.loads(path.read_text())["background"] == "water"
+    assert write_scenes(folder, counts, bias=BIAS) == folder
+    with pytest.raises(DatasetError, match=r"other parameters: expected .*num_images"):
+        write_scenes(folder, counts)
