@@ -14,12 +14,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from tqdm import tqdm
 
 import report
-from command_line import positive
+from command_line import WHOLE, part, positive
 from dataset.images import ImageError, list_images, load_image
 from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
 from models.decoder_relevance import contrast_token
 from models.explainers import known_tokens
-from models.methods import LRP_PRESET
+from models.methods import LRP_PRESET, choose_methods
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 SETTINGS = "model method lrp_preset caption words contrast beam_size"
@@ -50,6 +50,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--resume", action="store_true", help="skip photos explained the same way"
+    )
+    parser.add_argument(
+        "--shard",
+        type=part,
+        default=WHOLE,
+        metavar="INDEX/COUNT",
+        help="only a part of the photos; the whole with --resume then adds the index",
     )
     parser.add_argument("--output", type=Path, default=Path("explanations"))
     return parser.parse_args(argv)
@@ -82,8 +89,8 @@ def explain_photos(
     """Explains every photo that can be; returns the paths written and the problems."""
     paths, cards, problems = [], [], []
     folders = report.name_folders(photos, arguments.output)
-    pairs = zip(photos, folders, strict=True)
-    progress = tqdm(pairs, total=len(photos), unit="photo", disable=len(photos) == 1)
+    pairs = arguments.shard.of(list(zip(photos, folders, strict=True)))
+    progress = tqdm(pairs, unit="photo", disable=len(pairs) == 1)
     for photo, folder in progress:
         try:
             caption, written = explain_photo(captioner, photo, folder, arguments)
@@ -94,7 +101,7 @@ def explain_photos(
         paths += written
         tqdm.write(f"{photo}: {caption}", sys.stdout)
         cards.append(report.Card(caption, folder.name))
-    if len(cards) > 1:
+    if len(cards) > 1 and arguments.shard == WHOLE:
         paths.append(report.write_index(arguments.output / "index.html", cards))
     return paths, problems
 
@@ -112,7 +119,7 @@ def explain_photo(
     explanations = explain_each(
         captioner,
         image,
-        methods(arguments.method),
+        choose_methods(arguments.method),
         arguments.caption,
         None if arguments.words is None else arguments.words.split(","),
         arguments.contrast,
@@ -121,12 +128,6 @@ def explain_photo(
     )
     paths = report.write_photo(folder, explanations, settings)
     return explanations[0].caption, paths
-
-
-def methods(name: str) -> list[str]:
-    """Returns the chosen method, or all but the slow ones."""
-    fast = [each for each, method in METHODS.items() if not method.is_slow]
-    return fast if name == "all" else [name]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
+from evaluation.journal import Journal, refuse_existing
 
 NUMBERED = ("coco2017",)  # datasets whose ids are numbers
 _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
@@ -18,8 +19,8 @@ _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
 class CaptionFiles:
     """The files of one run of a captioner over many images.
 
-    The n-best list grows while captions are computed: the settings in its first
-    line, then a line for each image. A killed run goes on from it.
+    The n-best list is a journal: it grows while captions are computed, and a killed
+    run goes on from it.
 
     Attributes:
         results: The captions as COCO's tools read them; ends in .json.
@@ -46,20 +47,14 @@ class CaptionFiles:
 
     def existing(self) -> list[Path]:
         """Returns the files that are there."""
-        paths = (self.results, self.nbest, self.scores)
-        return [path for path in paths if path.exists()]
+        return [path for path in self._all() if path.exists()]
 
     def refuse_existing(self) -> None:
-        """Refuses to replace captions.
+        """Refuses to replace captions; see `refuse_existing`."""
+        refuse_existing(self._all())
 
-        Raises:
-            ValueError: There are finished or unfinished captions already.
-        """
-        if self.existing():
-            raise ValueError(
-                f"{self.existing()[0]} exists already. Go on with it (--resume), "
-                "replace it (--overwrite) or name another file (--output)."
-            )
+    def _all(self) -> tuple[Path, ...]:
+        return self.results, self.nbest, self.scores
 
     def start(self, settings: Mapping, records: Iterable[Mapping] = ()) -> None:
         """Begins the n-best list, and removes what no longer belongs to it.
@@ -68,7 +63,7 @@ class CaptionFiles:
             settings: What the captions are computed with, as JSON keeps it.
             records: Of images that are captioned already; see `append`.
         """
-        write_whole(self.nbest, _lines([{"settings": settings}, *records]))
+        Journal(self.nbest).start(settings, records)
         self.results.unlink(missing_ok=True)
         self.scores.unlink(missing_ok=True)
 
@@ -78,42 +73,22 @@ class CaptionFiles:
         Args:
             records: {"image_id": ..., "captions": [...], "scores": [...]}, best first.
         """
-        with self.nbest.open("ab") as file:
-            file.write(_lines(records))
+        Journal(self.nbest).append(records)
 
     def read(self, settings: Mapping) -> dict[int | str, dict]:
         """Returns the records of the n-best list by image id.
 
-        A last line that was cut off is left out.
-
         Raises:
             ValueError: The list was computed with other settings, is damaged, or is
-                missing beside its results.
+                missing beside its results; see `Journal.read`.
         """
-        if not self.nbest.exists() and not self.results.exists():
-            return {}
-        if not self.nbest.exists():
+        if self.results.exists() and not self.nbest.exists():
             raise ValueError(
                 f"{self.results} cannot be gone on with: {self.nbest} is not there. "
                 "Begin anew with --overwrite."
             )
-        try:
-            lines = self.nbest.read_bytes().split(b"\n")[:-1]
-            header, *records = [json.loads(line) for line in lines]
-            found = {record["image_id"]: record for record in records}
-            before = header["settings"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.nbest} is damaged ({error}); begin anew with --overwrite."
-            ) from error
-        for name in settings:
-            if before.get(name) != settings[name]:
-                raise ValueError(
-                    f"{self.nbest} was computed with {name} {before.get(name)}; "
-                    f"received {settings[name]}. Go on with the same, replace it "
-                    "(--overwrite) or name another file (--output)."
-                )
-        return found
+        records = Journal(self.nbest).read(settings)
+        return {record["image_id"]: record for record in records}
 
     def write_results(self, records: Sequence[Mapping]) -> dict[int | str, str]:
         """Writes and returns the best caption of each image."""
@@ -131,8 +106,61 @@ class CaptionFiles:
         write_whole(self.scores, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def _lines(records: Iterable[Mapping]) -> bytes:
-    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+def read_results(
+    path: Path, images: Sequence[CaptionedImage], dataset: str
+) -> dict[str, str]:
+    """Reads captions from a file as `CaptionFiles.write_results` makes it.
+
+    Args:
+        path: The file; it may have captions of other images too.
+        images: Of the dataset.
+        dataset: Its name; see `number_ids`.
+
+    Returns:
+        The caption of each image by the image's id.
+
+    Raises:
+        ValueError: The file holds something else, or no caption of some images.
+    """
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        found = {entry["image_id"]: entry["caption"].strip() for entry in entries}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} holds no captions ({error!r}); expected those that inference.py "
+            'writes: [{"image_id": ..., "caption": ...}, ...].'
+        ) from error
+    ids = number_ids(images, dataset)
+    missing = [key for key in ids if key not in found]
+    if missing:
+        raise ValueError(
+            f"{path} lacks the captions of {len(missing)} of {len(ids)} images, such "
+            f"as {missing[0]}. Caption all with inference.py, or choose the first few "
+            "with --limit."
+        )
+    return {i.image_id: found[key] for i, key in zip(images, ids, strict=True)}
+
+
+def read_shards(results: Iterable[Path], settings: Mapping) -> dict[int | str, dict]:
+    """Returns the records of runs that captioned parts of the images, by image id.
+
+    Args:
+        results: The results of each run.
+        settings: What all were computed with.
+
+    Raises:
+        ValueError: One is not there, or was computed with other settings.
+    """
+    records = {}
+    for path in results:
+        shard = CaptionFiles(path)
+        if not shard.nbest.exists():
+            raise ValueError(
+                f"{path} cannot be merged: {shard.nbest} is not there. Name the "
+                "--output of each shard."
+            )
+        records |= shard.read(settings)
+    return records
 
 
 def to_record(image_id: int | str, captions: Iterable) -> dict:

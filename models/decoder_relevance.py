@@ -9,6 +9,7 @@ from keras import ops
 
 from dataset.vocabulary import PADDING, START
 from models.captioner import Captioner
+from models.decoder import Decoder
 from models.encoder import flatten_grid
 from models.gradients import compiled, vector_jacobian_product
 from models.relevance_rules import Operations
@@ -74,8 +75,7 @@ def explain_decoder(
         seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
     padded_steps = np.zeros(len(seeds), "int32")
     padded_steps[rows] = steps
-    inputs = np.full(few_sizes(len(tokens)), PADDING, "int32")
-    inputs[: len(tokens)] = [START, *tokens[:-1]]
+    inputs = decoder_inputs(tokens)
     stage = _decoder_function(captioner, operations)
     outputs = stage(features, inputs, padded_steps, seeds)
     logits, gradient, by_word, attention, beta, log_probabilities = (
@@ -96,6 +96,13 @@ def explain_decoder(
     )
 
 
+def decoder_inputs(tokens: np.ndarray) -> np.ndarray:
+    """Returns the ids that the decoder reads to write tokens (T,), padded: (S,)."""
+    inputs = np.full(few_sizes(len(tokens)), PADDING, "int32")
+    inputs[: len(tokens)] = [START, *tokens[:-1]]
+    return inputs
+
+
 def few_sizes(count: int) -> int:
     """Rounds up, so that few sizes occur and few functions are compiled."""
     return -(-count // MULTIPLE) * MULTIPLE
@@ -114,16 +121,8 @@ def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
             embedded[None, None], (rows, 1, length, embedded.shape[-1])
         )
 
-        def explained_logits(features, embedded):
-            memory = decoder.project(operations, features)
-            output = decoder.decode(
-                operations, memory, embedded, positions=steps[:, None]
-            )
-            logits = output.logits[:, 0]  # (R, V)
-            return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
-
-        logits, output, gradients = vector_jacobian_product(
-            explained_logits, [features, embedded], ops.ones_like
+        logits, output, gradients = differentiate_words(
+            decoder, operations, features, embedded, steps, seeds
         )
         by_word = ops.sum(embedded * gradients[1], axis=-1)[:, 0]  # (R, T)
         log_probabilities = ops.log_softmax(output.logits[:, 0])
@@ -137,6 +136,35 @@ def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
         )
 
     return compiled(stage, captioner)
+
+
+def differentiate_words(
+    decoder: Decoder, operations: Operations, features, embedded, steps, seeds
+) -> tuple:
+    """Differentiates a sum of logits of one word of each of R sentences.
+
+    Args:
+        decoder: The model.
+        operations: How it is differentiated.
+        features: (R, L, D).
+        embedded: What the decoder reads (R, 1, T, E).
+        steps: The place of the word (R,).
+        seeds: The weights of the logits (R, V).
+
+    Returns:
+        The sums (R,), the decoder's output for the words, and the gradients with
+        respect to features and embedded.
+    """
+
+    def explained_logits(features, embedded):
+        memory = decoder.project(operations, features)
+        output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
+        logits = output.logits[:, 0]  # (R, V)
+        return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
+
+    return vector_jacobian_product(
+        explained_logits, [features, embedded], ops.ones_like
+    )
 
 
 def contrast_token(captioner: Captioner, word: str, explained=()) -> int:

@@ -74,6 +74,20 @@ def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
     return replace(METHODS[name], explain=functools.partial(_lrp, preset=lrp_preset))
 
 
+def choose_methods(names: str) -> list[str]:
+    """Returns the methods of "lrp,attention"; of "all", every one that is not slow.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    if names == "all":
+        return [name for name, method in METHODS.items() if not method.is_slow]
+    chosen = list(dict.fromkeys(names.split(",")))
+    for name in chosen:
+        choose_method(name)
+    return chosen
+
+
 @functools.lru_cache(maxsize=16)
 def _propagator(captioner: Captioner, preset: str) -> Callable:
     pixel_range = None

@@ -36,11 +36,12 @@ def text_at(figure: Figure, left: float, bottom: float, text: str, **style) -> T
 
 def show_at(
     figure: Figure, picture: np.ndarray, left: float, bottom: float, size
-) -> None:
-    """Shows a picture that fills a size (width, height)."""
+) -> Axes:
+    """Shows a picture that fills a size (width, height); returns its axes."""
     axes = axes_at(figure, left, bottom, size)
     axes.imshow(picture, aspect="auto", interpolation="antialiased")
     axes.set_axis_off()
+    return axes
 
 
 def shrink(figure: Figure, text: Text, width: float) -> None:

@@ -155,6 +155,23 @@ def test_a_stopped_folder_is_resumed(photo, tmp_path, monkeypatch, capsys):
     assert (output / "a" / "report.html").stat().st_mtime_ns > after["a"]
 
 
+def test_shards_write_into_one_folder(photo, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.jpg", "b.png"):
+        Image.open(photo).save(photos / name)
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    for index, names in enumerate([{"a", "b-2"}, {"a", "b", "b-2"}]):
+        assert run(photos, *options, "--shard", f"{index}/2") == 0
+        assert {path.name for path in output.iterdir()} == names
+    before = (output / "b" / "report.html").stat().st_mtime_ns
+    assert run(photos, *options, "--resume") == 0
+    assert (output / "b" / "report.html").stat().st_mtime_ns == before
+    page = (output / "index.html").read_text()
+    assert all(f'"{name}/report.html"' in page for name in ("a", "b", "b-2"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

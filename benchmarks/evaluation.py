@@ -1,0 +1,83 @@
+"""Times the scoring of explanations: images a second of every method.
+
+Rendered scenes, captioned by a shipped captioner. As many words of every caption as
+object words in captions of photographs are explained, and scored by every score.
+
+    python -m benchmarks.evaluation [--images 8] [--words 3]
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import keras
+
+from benchmarks import peak_memory
+from command_line import positive
+from dataset.records import CaptionedImage
+from dataset.scenes import read_scenes, write_scenes
+from evaluation.localization import locate, score_location
+from models import METHODS, Captioner, load_captioner
+from models.explained_images import explain_images
+from models.methods import choose_methods
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    arguments = parse(argv)
+    captioner = load_captioner(arguments.model)
+    methods = choose_methods(arguments.methods)
+    contenders = {"captions alone": []} | {name: [name] for name in methods}
+    contenders["all of them, together"] = methods
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = write_scenes(f"{folder}/scenes", {"dev": arguments.images})
+        images = read_scenes(scenes, "dev")
+        print(
+            f"{keras.backend.backend()}, {arguments.images} images, "
+            f"{arguments.words} words each"
+        )
+        print(f"{'':24}{'images/s':>9}{'s/image':>9}{'first s':>9}")
+        for name, chosen in contenders.items():
+            first = score_all(captioner, images[:8], chosen, arguments.words)
+            taken = score_all(captioner, images, chosen, arguments.words)
+            rate = len(images) / taken
+            print(f"{name:24}{rate:9.2f}{1 / rate:9.2f}{first:9.1f}", flush=True)
+    print(f"peak memory {peak_memory(resource.RUSAGE_SELF):.2f} GB")
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--model", default="flickr8k-adaptive-attention")
+    parser.add_argument("--images", type=positive, default=8)
+    parser.add_argument("--words", type=positive, default=3, help="of each caption")
+    parser.add_argument("--methods", default="all", help=f"of {', '.join(METHODS)}")
+    return parser.parse_args(argv)
+
+
+def score_all(
+    captioner: Captioner,
+    images: Sequence[CaptionedImage],
+    methods: Sequence[str],
+    num_words: int,
+) -> float:
+    """Captions, explains and scores; returns the seconds taken."""
+
+    def choose_steps(record: CaptionedImage, words: Sequence[str]) -> range:
+        return range(min(num_words, len(words)) if methods else 0)
+
+    start = time.perf_counter()
+    for image in explain_images(captioner, images, choose_steps, methods):
+        location = locate([o.box for o in image.record.objects], (224, 224))
+        for explanation in image.explanations:
+            for relevance in explanation.pixels:
+                score_location(relevance, location)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())

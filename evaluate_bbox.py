@@ -1,0 +1,149 @@
+"""Scores whether explanations find the objects that the words of captions name.
+
+python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FILE.json
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
+
+from dataset import CaptionedImage
+from dataset.scenes import read_masks
+from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
+from evaluation.object_words import find_objects
+from evaluation.score_files import ScoreFiles
+from evaluation.score_tables import (
+    all_words,
+    choose_examples,
+    curves,
+    summarize,
+    table_lines,
+    to_csv,
+)
+from evaluation_script import (
+    choose_settings,
+    evaluation_parser,
+    read_images,
+    run_script,
+    score_images,
+)
+from models import Captioner, explain, load_captioner
+from models.explained_images import ExplainedImage
+from report.canvas import png
+from report.score_figures import Example, correctness_figure, examples_figure
+from report.wording import percent
+
+MASKS = {"scenes": read_masks}  # datasets whose objects have exact masks
+BASELINE = "attention"
+SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
+RANKED_BY = "energy"
+NUM_EXAMPLES = 3
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = evaluation_parser(__doc__.splitlines()[0])
+    parser.add_argument(
+        "--as-released",
+        action="store_true",
+        help="correctness with the bug of the released code, to compare old numbers",
+    )
+    return parser.parse_args(argv)
+
+
+def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
+    """Returns the places of the words that name objects with boxes."""
+    return list(find_objects(words, record.objects))
+
+
+def score_caption(image: ExplainedImage, arguments: argparse.Namespace) -> dict:
+    """Returns what the journal keeps of an image."""
+    record, explanations = image.record, image.explanations
+    masks = None
+    if explanations and arguments.dataset in MASKS:
+        masks = MASKS[arguments.dataset](record)
+    words = score_words(
+        image.words, record.objects, explanations, masks, arguments.as_released
+    )
+    return {"caption": " ".join(image.words), "words": words}
+
+
+def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None:
+    """Writes the tables and the curves, and prints some of the scores."""
+    summary, num_words = summarize(records), len(all_words(records))
+    content = {"num_images": len(records), "num_words": num_words, "scores": summary}
+    if BASELINE in settings["methods"]:
+        content[f"difference_to_{BASELINE}"] = summarize(records, BASELINE)
+    files.write_results(settings | content)
+    files.write(".csv", to_csv(records))
+    note = f"{num_words} object words of {len(records)} captions, 95 % intervals"
+    figure = correctness_figure(curves(summary, CORRECTNESS), THRESHOLDS, note)
+    files.write(".png", png(figure))
+    print(*table_lines(summary, SHOWN), sep="\n")
+
+
+def draw_examples(
+    captioner: Captioner,
+    images: Sequence[CaptionedImage],
+    records: list[dict],
+    methods: Sequence[str],
+    lrp_preset: str,
+) -> bytes:
+    """Explains each method's best and worst words once more and draws them."""
+    paths = {image.image_id: image.path for image in images}
+
+    def draw(method: str, record: dict, word: dict) -> Example:
+        name, scores = word["word"], word["scores"]
+        e = explain(
+            captioner,
+            paths[record["image_id"]],
+            method,
+            record["caption"],
+            [name],
+            lrp_preset=lrp_preset,
+        )
+        inside, area = scores[method][RANKED_BY], scores[CHANCE][RANKED_BY]
+        facts = f"{percent(inside)} inside, area {percent(area)}"
+        row = e.steps.index(word["step"])
+        return Example(e.image, e.pixels[row], word["boxes"], name, facts)
+
+    rows = {}
+    for method in methods:
+        halves = choose_examples(records, method, RANKED_BY, NUM_EXAMPLES)
+        rows[method] = [[draw(method, *scored) for scored in half] for half in halves]
+    return png(examples_figure(rows))
+
+
+def run(arguments: argparse.Namespace) -> list[str]:
+    """Scores explanations; returns the problems."""
+    files = ScoreFiles(arguments.output, (".csv", ".png", "-examples.png"))
+    if not (arguments.resume or arguments.overwrite):
+        files.refuse_existing()
+    images = read_images(arguments)
+    captioner = load_captioner(arguments.model)
+    settings = choose_settings(captioner, arguments)
+    settings["as_released"] = arguments.as_released
+    records, problems = score_images(
+        captioner, images, object_steps, score_caption, files, settings, arguments
+    )
+    if not all_words(records):
+        return [*problems, "No caption names an object that has a box: no scores."]
+    write_tables(files, settings, records)
+    examples = draw_examples(
+        captioner, images, records, settings["methods"], arguments.lrp_preset
+    )
+    files.write("-examples.png", examples)
+    print(*files.written, sep="\n")
+    return problems
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("evaluate_bbox.py", run, parse(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

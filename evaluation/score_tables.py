@@ -1,0 +1,126 @@
+"""Tables of the scores of words: means with intervals, rows, best and worst.
+
+The records are those of a journal, {"image_id": ..., "caption": ..., "words": [{"step":
+..., "word": ..., "boxes": ..., "scores": {method: {score: value}}}]}; every word has
+the same methods and scores.
+"""
+
+import csv
+import functools
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from evaluation.intervals import bootstrap_interval
+from evaluation.localization import CHANCE
+
+COLUMNS = ("image_id", "step", "word", "method", "score", "value")
+
+
+class ScoredWord(NamedTuple):
+    """One word of a record."""
+
+    record: dict
+    word: dict
+
+
+def all_words(records: Sequence[dict]) -> list[ScoredWord]:
+    """Returns the words of all records in order, each with its record."""
+    return [ScoredWord(record, word) for record in records for word in record["words"]]
+
+
+def summarize(
+    records: Sequence[dict], baseline: str | None = None
+) -> dict[str, dict[str, dict]]:
+    """Averages the scores of each method over all words.
+
+    Args:
+        records: With at least one word.
+        baseline: A method to subtract from all others, word by word.
+
+    Returns:
+        {method: {score: {"mean": ..., "interval": [low, high]}}}, the interval over
+        images; without the baseline.
+    """
+    words = [record["words"] for record in records if record["words"]]
+    first = words[0][0]["scores"]
+    return {
+        method: _average(words, method, baseline)
+        for method in first
+        if method != baseline
+    }
+
+
+def _average(words: list[list[dict]], method: str, baseline: str | None) -> dict:
+    names = list(words[0][0]["scores"][method])
+    groups = [_values(image, method) for image in words]  # (N, S) of each image
+    if baseline is not None:
+        groups = [g - _values(i, baseline) for g, i in zip(groups, words, strict=True)]
+    mean = functools.partial(np.mean, axis=0)
+    low, high = bootstrap_interval(groups, mean)
+    means = mean(np.concatenate(groups))
+    columns = zip(names, means.tolist(), low.tolist(), high.tolist(), strict=True)
+    return {name: {"mean": m, "interval": [lo, hi]} for name, m, lo, hi in columns}
+
+
+def _values(words: list[dict], method: str) -> np.ndarray:
+    return np.array([list(word["scores"][method].values()) for word in words])
+
+
+def to_csv(records: Sequence[dict]) -> bytes:
+    """Writes a row for every image, word, method and score."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record, word in all_words(records):
+        place = (record["image_id"], word["step"], word["word"])
+        for method, scores in word["scores"].items():
+            for name, value in scores.items():
+                writer.writerow((*place, method, name, f"{value:.6g}"))
+    return file.getvalue().encode()
+
+
+def table_lines(summary: dict, names: Sequence[str]) -> list[str]:
+    """Writes some scores of a summary as a table, a line for each method."""
+    lines = [" " * 18 + "".join(f"{name:>22}" for name in names)]
+    for method, scores in summary.items():
+        cells = [_cell(**scores[name]) for name in names]
+        lines.append(f"{method:18}" + "".join(f"{cell:>22}" for cell in cells))
+    return lines
+
+
+def _cell(mean: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def curves(summary: dict, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns the mean, low and high of S scores by method, (3, S)."""
+    return {
+        method: np.transpose(
+            [[scores[name]["mean"], *scores[name]["interval"]] for name in names]
+        )
+        for method, scores in summary.items()
+    }
+
+
+def choose_examples(
+    records: Sequence[dict], method: str, score: str, count: int
+) -> tuple[list[ScoredWord], list[ScoredWord]]:
+    """Returns a method's best and worst words, one of each image at most.
+
+    They are ranked by how far their score is above chance.
+    """
+
+    def above_chance(scored: ScoredWord) -> float:
+        scores = scored.word["scores"]
+        return scores[method][score] - scores[CHANCE][score]
+
+    ranked = sorted(all_words(records), key=above_chance)
+    best_of_image = {scored.record["image_id"]: scored for scored in ranked}
+    best = sorted(best_of_image.values(), key=above_chance, reverse=True)[:count]
+    left = [scored for scored in ranked if scored not in best]
+    worst_of_image = {scored.record["image_id"]: scored for scored in reversed(left)}
+    return best, sorted(worst_of_image.values(), key=above_chance)[:count]

@@ -1,0 +1,93 @@
+"""Deletion from a captioner whose reasons are known."""
+
+import numpy as np
+import pytest
+from conftest import BRIGHT, planted_captioner, planted_photo, tiny_captioner
+
+from evaluation.faithfulness import mask_words, sum_patches
+from models.captioner import Captioner
+from models.deletion import delete_patches, delete_words, paint_patches
+from models.encoder import preprocess
+from models.explainers import explain
+
+TEXT = "a green ball runs on the cat grass"
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return planted_captioner()
+
+
+def tokens_of(captioner: Captioner, text: str) -> np.ndarray:
+    return captioner.vocabulary.encode(text, 8)[:-1]
+
+
+def test_patches_are_painted_in_the_mean_colour():
+    image = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("float32")
+    kept = image.copy()
+    painted = paint_patches(image, np.array([1, 5]), 2)
+    np.testing.assert_array_equal(image, kept)
+    expected = image.copy()
+    expected[0:2, 2:4] = expected[2:4, 4:6] = image.mean((0, 1))
+    np.testing.assert_array_equal(painted, expected)
+    np.testing.assert_array_equal(paint_patches(image, np.array([], int), 2), image)
+    with pytest.raises(
+        ValueError, match="4x6 pixels does not divide into patches of 4"
+    ):
+        paint_patches(image, np.array([0]), 4)
+
+
+def test_variants_equal_one_image_at_a_time():
+    """Nine variants fill one batch and begin another."""
+    captioner = tiny_captioner()
+    generator = np.random.default_rng(1)
+    image = generator.integers(0, 256, (224, 224, 3), dtype="uint8")
+    tokens, steps = tokens_of(captioner, "a dog runs on grass"), np.array([1, 4])
+    patches = [generator.permutation(784)[: 40 * n] for n in range(9)]
+    told = delete_patches(captioner, image, tokens, steps, patches, 8, beam_size=2)
+    assert told.probabilities.shape == (9, 2) and len(told.captions) == 9
+    e = explain(captioner, image, caption="a dog runs on grass")
+    np.testing.assert_allclose(
+        told.probabilities[0], np.exp(e.log_probabilities)[steps], atol=1e-5
+    )
+    inputs = preprocess(image, "vgg16")
+    for n in (3, 8):
+        features = captioner.encode_inputs(paint_patches(inputs, patches[n], 8)[None])
+        assert told.captions[n] == captioner.caption_features(features, 2)[0].words
+    silent = delete_patches(
+        captioner, image, tokens, steps, patches[2:4], 8, recaption=False
+    )
+    assert silent.captions == ()
+    np.testing.assert_allclose(silent.probabilities, told.probabilities[2:4], atol=1e-5)
+
+
+def test_the_planted_patch_is_found_and_its_word_vanishes(planted):
+    e = explain(planted, planted_photo(), caption="dog")
+    assert sum_patches(e.pixels)[0].argmax() == BRIGHT
+    tokens, steps = tokens_of(planted, "dog"), np.array([0])
+    patches = [np.array([BRIGHT]), np.array([5, 299, 301]), np.array([], int)]
+    told = delete_patches(
+        planted, planted_photo(), tokens, steps, patches, 8, beam_size=1
+    )
+    dark = 1 / (np.exp(3) + len(planted.vocabulary) - 1)
+    np.testing.assert_allclose(told.probabilities[0, 0], dark, rtol=1e-4)
+    assert np.all(told.probabilities[1:] > 0.99)
+    assert told.captions[0] == () and "dog" in told.captions[1]
+
+
+def test_the_planted_word_is_found_and_its_word_becomes_unlikely(planted):
+    image = planted_photo(is_bright=False)
+    tokens, steps = tokens_of(planted, TEXT), np.array([7, 7, 7])
+    deleted = np.zeros((3, 8), bool)
+    deleted[0, 2] = True  # green, the second word
+    deleted[1, [1, 3, 4, 5, 6, 7]] = True
+    found = delete_words(planted, image, tokens, steps, deleted)
+    dark = 1 / (np.exp(3) + len(planted.vocabulary) - 1)
+    np.testing.assert_allclose(found[0], dark, rtol=1e-4)
+    e = explain(planted, image, caption=TEXT)
+    expected = np.exp(e.log_probabilities[7])
+    assert expected > 0.9
+    np.testing.assert_allclose(found[1:], expected, atol=1e-5)
+    generator = np.random.default_rng(0)
+    marked = mask_words(e.preceding_words[7:], np.array([7]), generator, count=1)
+    assert marked[0].nonzero()[0] == [2]

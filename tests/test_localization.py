@@ -1,0 +1,255 @@
+"""Localization: numbers by hand, the formulas retyped slowly, the level of chance."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dataset.records import ObjectBox
+from evaluation.localization import (
+    CHANCE,
+    CORRECTNESS,
+    THRESHOLDS,
+    TOLERANCE,
+    TOLERANT,
+    Location,
+    chance_scores,
+    correctness,
+    correctness_as_released,
+    heat_of,
+    locate,
+    mass_accuracy,
+    pointing,
+    rank_accuracy,
+    score_location,
+    score_words,
+)
+
+LEFT = np.array([[True, False], [True, False]])
+TOP = np.array([[True, True], [False, False]])
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+# Boxes
+
+
+def test_boxes_fill_the_pixels_whose_centres_they_hold():
+    location = locate([(0.25, 0.0, 1.0, 0.5), (0.0, 0.5, 0.24, 1.0)], (2, 4))
+    expected = [[[0, 1, 1, 1], [0, 0, 0, 0]], [[0, 0, 0, 0], [1, 0, 0, 0]]]
+    np.testing.assert_array_equal(location.boxes, expected)
+    np.testing.assert_array_equal(location.mask, [[0, 1, 1, 1], [1, 0, 0, 0]])
+
+
+def test_a_box_smaller_than_a_pixel_fills_one():
+    location = locate([(0.55, 0.9, 0.6, 0.99)], (2, 4))
+    np.testing.assert_array_equal(location.boxes, [[[0, 0, 0, 0], [0, 0, 1, 0]]])
+
+
+def test_exact_pixels_take_the_place_of_those_of_the_boxes():
+    exact = np.array([[[0, 1, 0], [0, 0, 0]], [[0, 0, 0], [1, 0, 0]]], bool)
+    location = locate([(0, 0, 1, 0.5), (0, 0.5, 1, 1)], (2, 3), exact)
+    np.testing.assert_array_equal(location.mask, [[0, 1, 0], [1, 0, 0]])
+    assert location.boxes.sum() == 6
+
+
+def test_locations_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"boxes \(N, H, W\) and a mask \(H, W\)"):
+        Location(np.ones((1, 2, 3), bool), np.ones((2, 4), bool))
+    with pytest.raises(ValueError, match="has no pixel"):
+        Location(np.ones((1, 2, 3), bool), np.zeros((2, 3), bool))
+
+
+# Scores by hand
+
+
+def test_heat_is_what_speaks_for_the_word():
+    relevance = np.array([[[3.0, -9.0, 0.0], [1.0, 2.0, 3.0]]])
+    np.testing.assert_allclose(heat_of(relevance), [[0.5, 1.0]])
+    np.testing.assert_array_equal(heat_of(-np.ones((2, 3, 3))), np.zeros((2, 3)))
+
+
+def test_relevance_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="Expected finite relevance, received NaN"):
+        heat_of(np.full((2, 3, 3), np.nan))
+
+
+def test_correctness_by_hand():
+    heat = np.array([[1.0, 0.5], [0.1, 0.25]])
+    found = dict(zip(THRESHOLDS, correctness(heat, LEFT[None]), strict=True))
+    assert found[0.0] == pytest.approx(1.1 / 1.85)
+    assert found[0.1] == pytest.approx(1.0 / 1.75)  # what equals it is not above it
+    assert found[0.3] == pytest.approx(1.0 / 1.5)
+    assert found[0.5] == found[0.9] == 1.0
+
+
+def test_correctness_is_that_of_the_best_box():
+    heat = np.array([[1.0, 0.5], [0.1, 0.25]])
+    both = correctness(heat, np.stack([LEFT, TOP]))
+    assert both[0] == pytest.approx(1.5 / 1.85)
+    apart = [correctness(heat, box[None]) for box in (LEFT, TOP)]
+    np.testing.assert_allclose(both, np.maximum(*apart))
+
+
+def test_a_map_without_heat_scores_nothing():
+    nothing = np.zeros((2, 2))
+    assert not correctness(nothing, LEFT[None]).any()
+    assert mass_accuracy(nothing, LEFT) == pointing(nothing, LEFT) == 0
+
+
+def test_mass_and_rank_by_hand():
+    heat = np.array([[1.0, 0.5], [0.1, 0.25]])
+    assert mass_accuracy(heat, LEFT) == pytest.approx(1.1 / 1.85)
+    assert rank_accuracy(heat, LEFT) == 0.5  # 1.0 of {1.0, 0.5}
+    assert rank_accuracy(heat, TOP) == 1.0
+
+
+def test_equally_hot_pixels_are_ranked_by_chance():
+    heat = np.array([[1.0, 0.0], [0.0, 0.0]])
+    assert rank_accuracy(heat, LEFT) == pytest.approx((1 + 1 / 3) / 2)
+    assert rank_accuracy(np.zeros((2, 2)), LEFT) == 0.5
+
+
+def test_pointing_by_hand():
+    heat = np.array([[0.2, 1.0], [0.1, 0.3]])
+    assert (pointing(heat, LEFT), pointing(heat, TOP)) == (0, 1)
+    assert pointing(np.array([[1.0, 1.0], [1.0, 0.0]]), TOP) == pytest.approx(2 / 3)
+
+
+def test_a_point_near_the_object_is_a_hit_with_tolerance():
+    mask = np.zeros((4, 50), bool)
+    mask[1, 3] = True
+    location = Location(mask[None], mask)
+    for distance, hit in ((TOLERANCE, 1), (TOLERANCE + 1, 0)):
+        relevance = np.zeros((4, 50, 3))
+        relevance[1, 3 + distance] = 1
+        found = score_location(relevance, location)
+        assert (found["pointing"], found[TOLERANT]) == (0, hit)
+
+
+# The formulas once more, slowly
+
+
+def slow_correctness(heat, boxes, limit):
+    best = 0.0
+    for box in boxes:
+        inside = total = 0.0
+        for row, column in np.ndindex(heat.shape):
+            if heat[row, column] > limit:
+                total += heat[row, column]
+                inside += heat[row, column] * box[row, column]
+        best = max(best, inside / total)
+    return best
+
+
+def test_every_score_retyped_slowly(random):
+    relevance = random.normal(size=(5, 6, 3))
+    boxes = [(0.0, 0.2, 0.5, 0.8), (0.4, 0.0, 1.0, 0.5)]
+    location = locate(boxes, (5, 6), random.random((2, 5, 6)) < 0.3)
+    found = score_location(relevance, location)
+    heat = sum(np.maximum(relevance[..., channel], 0) for channel in range(3)) / 3
+    heat = heat / heat.max()
+    for name, limit in zip(CORRECTNESS, THRESHOLDS, strict=True):
+        assert found[name] == pytest.approx(
+            slow_correctness(heat, location.boxes, limit)
+        )
+    order = sorted(np.ndindex(heat.shape), key=lambda place: -heat[place])
+    exact = [place for place in order if location.mask[place]]
+    either = location.boxes[0] | location.boxes[1]
+    assert found["energy"] == pytest.approx((heat * either).sum() / heat.sum())
+    assert found["mass_accuracy"] == pytest.approx(
+        sum(heat[place] for place in exact) / heat.sum()
+    )
+    hits = sum(bool(location.mask[place]) for place in order[: len(exact)])
+    assert found["rank_accuracy"] == pytest.approx(hits / len(exact))
+    assert found["pointing"] == location.mask[order[0]]
+
+
+def released_correctness(heat, boxes):
+    """Thresholds the one map in place, as the released code does."""
+    heat, best = heat.copy(), np.zeros(len(THRESHOLDS))
+    for box in boxes:
+        for place, limit in enumerate(THRESHOLDS):
+            heat[heat <= limit] = 0
+            best[place] = max(best[place], (heat * box).sum() / heat.sum())
+    return best
+
+
+def test_the_bug_of_the_released_code_is_reproduced(random):
+    for _ in range(5):
+        heat = heat_of(random.random((6, 7, 3)) ** 4)
+        boxes = random.random((3, 6, 7)) < 0.3
+        expected = released_correctness(heat, boxes)
+        np.testing.assert_allclose(correctness_as_released(heat, boxes), expected)
+    one = boxes[:1]
+    np.testing.assert_array_equal(
+        correctness_as_released(heat, one), correctness(heat, one)
+    )
+    assert np.abs(expected - correctness(heat, boxes)).max() > 0.1
+
+
+def test_scoring_leaves_the_relevance_as_it_is(random):
+    relevance = random.normal(size=(4, 5, 3))
+    before = relevance.copy()
+    location = locate([(0, 0, 0.5, 1), (0.5, 0, 1, 1)], (4, 5))
+    first = score_location(relevance, location)
+    assert score_location(relevance, location) == first
+    released = score_location(relevance, location, as_released=True)
+    assert {n for n in first if released[n] != first[n]} <= set(CORRECTNESS)
+    np.testing.assert_array_equal(relevance, before)
+
+
+# Chance
+
+
+def test_an_even_map_scores_its_chance():
+    location = locate([(0, 0, 0.5, 0.5), (0.4, 0.2, 1, 1)], (10, 10))
+    chance = chance_scores(location)
+    even = score_location(np.ones((10, 10, 3)), location)
+    assert chance == pytest.approx(even)
+    assert chance["correctness_0.9"] == pytest.approx(0.48)
+    assert chance["energy"] == pytest.approx(0.7)
+
+
+def test_random_maps_score_chance_on_average(random):
+    location = locate([(0.2, 0.1, 0.7, 0.6)], (20, 30))
+    maps = random.random((400, 20, 30, 3))
+    scores = [score_location(one, location) for one in maps]
+    chance = chance_scores(location)
+    for name in ("correctness_0.0", "mass_accuracy", "rank_accuracy", "pointing"):
+        mean = np.mean([score[name] for score in scores])
+        # four standard errors of a share of one of 400 points
+        assert mean == pytest.approx(chance[name], abs=4 * 0.5 / 20)
+
+
+# Words
+
+
+def test_every_word_is_scored_on_its_own_objects(random):
+    objects = [
+        ObjectBox(("a dog",), (0.0, 0.0, 0.5, 0.5)),
+        ObjectBox(("the ball",), (0.5, 0.5, 1.0, 1.0)),
+        ObjectBox(("a brown dog",), (0.0, 0.5, 0.5, 1.0)),
+    ]
+    words = ("a", "dog", "and", "a", "cat", "and", "a", "ball")
+    pixels = {name: random.normal(size=(2, 4, 6, 3)) for name in ("lrp", "attention")}
+    explanations = [SimpleNamespace(method=m, pixels=p) for m, p in pixels.items()]
+    dog, ball = score_words(words, objects, explanations)
+    assert (dog["step"], dog["word"]) == (1, "dog")
+    assert (ball["step"], ball["word"]) == (7, "ball")
+    assert dog["boxes"] == [objects[0].box, objects[2].box]
+    assert list(dog["scores"]) == ["lrp", "attention", CHANCE]
+    location = locate([objects[1].box], (4, 6))
+    expected = score_location(pixels["attention"][1], location)
+    assert ball["scores"]["attention"] == expected
+    masks = random.random((3, 4, 6)) < 0.5
+    dog, _ = score_words(words, objects, explanations, masks)
+    either = (masks[0] | masks[2]).mean()
+    assert dog["scores"][CHANCE]["mass_accuracy"] == pytest.approx(either)
+
+
+def test_a_caption_without_objects_has_no_words():
+    assert score_words(("a", "cat"), [], []) == []
