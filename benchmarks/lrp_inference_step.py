@@ -1,0 +1,106 @@
+"""Compares a step of LRP-inference fine-tuning with a plain one, all in one run.
+
+The features are cached; 8 images with 4 captions of 20 content words, V = 7000. The
+modes that read pixels explain some words of each image through VGG16; what these
+passes alone cost is shown beside them. KERAS_BACKEND chooses the backend.
+
+    python -m benchmarks.lrp_inference_step
+    python -m benchmarks.lrp_inference_step --mode mean --words 2 --rounds 2
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from benchmarks import seconds
+from benchmarks.training_step import VOCABULARY, random_batch
+from command_line import positive
+from config import DECODERS, LRP_MODES, Config
+from models.captioner import Captioner
+from models.encoder import build_encoder
+from models.encoder_relevance import relevance_propagator
+from models.lrp_inference import LRPInferenceCaptioner
+from models.methods import LRP_PRESET
+
+NUM_IMAGES, NUM_CAPTIONS = 8, 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    arguments = parse(argv)
+    timed = contenders(arguments)
+    for call in timed.values():
+        call()  # compiles
+    rounds = [
+        {name: seconds(call) for name, call in timed.items()}
+        for _ in range(arguments.rounds)
+    ]
+    medians = {name: statistics.median(r[name] for r in rounds) for name in timed}
+    print(f"{keras.backend.backend()}, {arguments.decoder}, {arguments.words} words")
+    print(f"{'':32}{'median s':>9}{'/ plain':>9}")
+    for name, median in medians.items():
+        ratio = statistics.median(r[name] / r["plain step"] for r in rounds)
+        print(f"{name:32}{median:9.3f}{ratio:9.2f}")
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--mode", choices=LRP_MODES, default=LRP_MODES[0])
+    parser.add_argument(
+        "--words", type=positive, default=48, help="weighted words of an image"
+    )
+    parser.add_argument("--rounds", type=positive, default=7)
+    return parser.parse_args(argv)
+
+
+def contenders(arguments: argparse.Namespace) -> dict[str, Callable]:
+    """Returns what is timed, by name."""
+    keras.utils.set_random_seed(0)
+    config = Config(
+        decoder=arguments.decoder,
+        objective="lrp_inference",
+        lrp_mode=arguments.mode,
+        lrp_words=arguments.words,
+    )
+    encoder = build_encoder(config)
+    inputs, *labels = random_batch(NUM_IMAGES, NUM_CAPTIONS)
+    images = np.random.default_rng(0).normal(0, 60, (NUM_IMAGES, 224, 224, 3))
+    images = images.astype("float32")
+    timed = {}
+    for name, kind in {
+        "plain": Captioner,
+        arguments.mode: LRPInferenceCaptioner,
+    }.items():
+        captioner = kind(config, VOCABULARY, encoder)
+        captioner.compile_for_training(1e-5)
+        batch = (inputs, *labels)
+        if config.trains_on_pixels and kind is LRPInferenceCaptioner:
+            batch = (inputs | {"images": images}, *labels)
+        timed[f"{name} step"] = lambda c=captioner, b=batch: c.train_on_batch(*b)[0]
+    if config.trains_on_pixels:
+        timed["the words' encoder passes"] = encoder_passes(encoder, images, arguments)
+    return timed
+
+
+def encoder_passes(encoder: keras.Model, images, arguments) -> Callable:
+    """Returns the LRP of all words through the encoder, image by image."""
+    propagate = relevance_propagator(encoder, LRP_PRESET)
+    shape = (1, arguments.words, *encoder.output_shape[1:])
+    relevance = np.random.default_rng(1).random(shape).astype("float32")
+
+    def passes():
+        found = [propagate(image[None], relevance) for image in images]
+        return np.stack([np.asarray(one) for one in found])
+
+    return passes
+
+
+if __name__ == "__main__":
+    sys.exit(main())

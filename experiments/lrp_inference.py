@@ -1,0 +1,137 @@
+"""Fine-tunes captioners plainly and by LRP inference, and scores both on dev.
+
+From each captioner and for each seed, all modes make the same number of steps at the
+same rate on the same data in the same order.
+
+    python -m experiments.lrp_inference --data-dir DIR --output runs/lrp_inference
+
+Stopped anywhere, the same command goes on; more modes and seeds can be added to it.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from command_line import positive
+from dataset import READERS, CaptionedImage
+from evaluation.captions import check_metrics
+from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
+from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
+from models import load_captioner
+from training.data import encode_images
+from training.scoring import caption_images, score_images
+
+STARTS = ("flickr8k-adaptive-attention", "flickr8k-grid-td")
+METRICS = "bleu,meteor,rouge_l,cider"
+SHOWN = ("cider", "bleu_4", "meteor", "rouge_l")  # in the table, where computed
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--data-dir", type=Path, required=True)
+    add("--output", type=Path, required=True, help="folder to write or go on with")
+    add("--cache-dir", type=Path, default=Path("cache"))
+    add("--from", dest="starts", nargs="+", default=STARTS, metavar="MODEL")
+    add("--modes", nargs="+", choices=MODES, default=["plain", "context", "mean"])
+    add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
+    add("--limit", type=positive, metavar="N", help="only the first images")
+    add("--metrics", default=METRICS, metavar="NAME,...")
+    tuning = ["epochs=1", "learning_rate=1e-4", "warmup_steps=50", "trainable_from="]
+    add("--set", nargs="+", default=tuning, metavar="FIELD=VALUE")
+    return parser.parse_args(argv)
+
+
+def run_experiment(arguments: argparse.Namespace) -> list[Path]:
+    """Trains and scores; returns the files of the results."""
+    metrics = arguments.metrics.split(",")
+    check_metrics(metrics)
+    folders = (arguments.output, arguments.data_dir, arguments.cache_dir)
+    bench = Workbench(*folders, arguments.limit)
+    settings = {
+        "set": list(arguments.set),
+        "limit": arguments.limit,
+        "metrics": metrics,
+    }
+    bench.begin(settings)
+    rows = {}
+    for start in arguments.starts:
+        rows |= compare(bench, start, arguments)
+    summaries = {
+        row: summarize([found["scores"] for found in of_row])
+        for row, of_row in rows.items()
+    }
+    results = {"settings": settings, "scores": summaries}
+    return bench.report(results, [table("captioner, fine-tuning", summaries)])
+
+
+def compare(
+    bench: Workbench, start: str, arguments: argparse.Namespace
+) -> dict[str, list[dict]]:
+    """Fine-tunes one captioner in all modes; returns the scores of each row."""
+    images = read_dev(start, arguments)
+    metrics, name = arguments.metrics.split(","), Path(start).name
+
+    def score(cell: str, model: str | Path) -> dict:
+        return bench.score(cell, lambda: score_captioner(bench, model, images, metrics))
+
+    rows = {f"{name}, as it is": [score(name, start)]}
+    for mode in arguments.modes:
+        of_mode = rows.setdefault(f"{name}, {mode}", [])
+        for seed in range(arguments.seeds):
+            changes = [*tuning_settings(mode, seed), *arguments.set]
+            cell = f"{name}-{mode}-{seed}"
+            run = bench.train(cell, ["--from", start, "--set", *changes])
+            of_mode.append(score(cell, run))
+    return rows
+
+
+def read_dev(start: str, arguments: argparse.Namespace) -> list[CaptionedImage]:
+    """Reads the dev split of the dataset of a captioner, with its objects."""
+    read = READERS[load_captioner(start).config.dataset]
+    return read(arguments.data_dir, "dev", with_objects=True)[: arguments.limit]
+
+
+def score_captioner(
+    bench: Workbench,
+    model: str | Path,
+    images: Sequence[CaptionedImage],
+    metrics: Sequence[str],
+) -> dict:
+    """Captions the images and scores the captions.
+
+    Returns:
+        "scores" by name and the "captions" by image id. vocabulary is the number of
+        different words, distinct the share of captions that no other image has.
+    """
+    captioner = load_captioner(model)
+    encoded = encode_images(captioner, images, bench.cache_dir)
+    texts = caption_images(captioner, encoded)
+    scores = score_images(encoded, texts, metrics)
+    dataset = captioner.config.dataset
+    of_words = summarize_captions(texts, images, FREQUENT_WORDS[dataset], dataset)
+    scores = {name: scores[name] for name in SHOWN if name in scores}
+    scores |= {name: found["mean"] for name, found in of_words["scores"].items()}
+    scores["vocabulary"] = len({word for text in texts for word in text.split()})
+    scores["distinct"] = sum(texts.count(text) == 1 for text in texts) / len(texts)
+    captions = zip((image.image_id for image in images), texts, strict=True)
+    return {"scores": scores, "words": of_words["words"], "captions": dict(captions)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        paths = run_experiment(parse(argv))
+    except (ValueError, OSError) as error:
+        print(f"lrp_inference: {error}", file=sys.stderr)
+        return 2
+    print(*paths, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The trainings of an experiment: each done once, its scores kept, all in one table."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import train
+from config import LRP_MODES
+from dataset.files import write_whole
+from training.scoring import SCORES
+
+MODES = ("plain", *LRP_MODES)
+PIXEL_WORDS = 2  # of an image that the modes by pixels weigh; each is explained
+RESULTS = ("results.json", "results.md")
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The folder of an experiment.
+
+    Attributes:
+        folder: Holds `runs`, `scores` and the results.
+        data_dir: The images and captions.
+        cache_dir: The features of images.
+        limit: Trains on the first images only, and validates on as many; on all if
+            None.
+    """
+
+    folder: Path
+    data_dir: Path
+    cache_dir: Path
+    limit: int | None = None
+
+    def begin(self, settings: Mapping) -> None:
+        """Keeps the settings of a new experiment.
+
+        Raises:
+            ValueError: The folder holds an experiment with others.
+        """
+        path, text = (
+            self.folder / "settings.json",
+            json.dumps(settings, indent=2) + "\n",
+        )
+        if path.is_file() and path.read_text() != text:
+            raise ValueError(
+                f"{self.folder} holds an experiment with other settings "
+                f"({path.name}). Go on with the same, or name another --output."
+            )
+        write_whole(path, text.encode())
+
+    def train(self, name: str, arguments: Sequence[str]) -> Path:
+        """Trains a run unless it is finished; one that was stopped goes on.
+
+        Args:
+            name: Of the run.
+            arguments: Of train.py, but the folders and the limit.
+
+        Returns:
+            The run directory.
+        """
+        run = self.folder / "runs" / name
+        if (run / SCORES).is_file():
+            return run
+        if (run / "config.json").is_file():
+            arguments = ["--resume"]
+        same = ["--data-dir", self.data_dir, "--cache-dir", self.cache_dir]
+        same += [] if self.limit is None else ["--limit", self.limit]
+        arguments = [*map(str, ("--run", run, *same)), *arguments]
+        return train.main_attention(train.parse(arguments))
+
+    def score(self, name: str, compute: Callable[[], object]):
+        """Returns what is computed, or what was computed before, as JSON has it."""
+        path = self.folder / "scores" / f"{name}.json"
+        if not path.is_file():
+            write_whole(path, (json.dumps(compute(), indent=2) + "\n").encode())
+        return json.loads(path.read_text())
+
+    def report(self, results: Mapping, tables: Sequence[str]) -> list[Path]:
+        """Prints the tables, and writes them and the results; returns the paths."""
+        text = "\n\n".join(tables) + "\n"
+        print(text)
+        contents = (json.dumps(results, indent=2) + "\n", text)
+        return [
+            write_whole(self.folder / name, content.encode())
+            for name, content in zip(RESULTS, contents, strict=True)
+        ]
+
+
+def tuning_settings(mode: str, seed: int) -> list[str]:
+    """Returns the settings of fine-tuning in one of MODES, as `train.py --set` has it.
+
+    Seed and settings apart from these decide the order of the data and what is
+    dropped: they are the same in every mode.
+    """
+    if mode == "plain":
+        return [f"seed={seed}", "objective=cross_entropy"]
+    settings = [f"seed={seed}", "objective=lrp_inference", f"lrp_mode={mode}"]
+    return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
+
+
+def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, dict]:
+    """Returns each score's mean and deviation over the seeds, and its values.
+
+    The deviation is that of a sample; of one value it is 0. NaN stays NaN.
+    """
+    names = scores[0] if scores else ()
+    columns = {name: [of_seed[name] for of_seed in scores] for name in names}
+    return {
+        name: {
+            "mean": float(np.mean(values)),
+            "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+            "values": values,
+        }
+        for name, values in columns.items()
+    }
+
+
+def table(head: str, rows: Mapping[str, Mapping[str, dict]]) -> str:
+    """Writes summaries as a Markdown table.
+
+    Args:
+        head: Of the column of the names.
+        rows: Of each name what `summarize` returns; all have the same scores.
+    """
+    names = list(next(iter(rows.values()), ()))
+    lines = [
+        [head, *(name.replace("_", " ") for name in names)],
+        ["---"] * (1 + len(names)),
+    ]
+    lines += [
+        [row, *(f"{s[n]['mean']:.3f} ± {s[n]['deviation']:.3f}" for n in names)]
+        for row, s in rows.items()
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,128 @@
+"""The experiments on tiny captioners and rendered scenes, and what they keep."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from conftest import randomize, tiny_encoder
+from test_train import TINY, quick  # noqa: F401
+
+import train
+from config import Config
+from dataset.scenes import read_scenes, write_scenes
+from dataset.vocabulary import Vocabulary
+from experiments import lrp_inference, planted_bias
+from experiments.workbench import summarize, table, tuning_settings
+from models.captioner import Captioner
+
+SETTINGS = TINY | {"epochs": 1, "warmup_steps": 0, "max_caption_words": 20}
+
+
+FIELDS = [f"{name}={value}" for name, value in SETTINGS.items()]
+
+
+def arguments_of(output, *more: str) -> list[str]:
+    sizes = ["--images", "6", "3", "4", "--seeds", "1", "--encoder-weights", "none"]
+    tuning = ["--tune", "epochs=1", "learning_rate=0.01", "lrp_words=1"]
+    return ["--output", str(output), *sizes, "--train", *FIELDS, *tuning, *more]
+
+
+def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
+    output, names = tmp_path / "out", []
+    main_attention = train.main_attention
+
+    def remember(arguments):
+        names.append(arguments.run.name)
+        if names == ["start-0", "plain-0"]:
+            raise ValueError("killed")
+        return main_attention(arguments)
+
+    monkeypatch.setattr(train, "main_attention", remember)
+    assert planted_bias.main(arguments_of(output)) == 2
+    assert "planted_bias: killed" in capsys.readouterr().err
+    assert planted_bias.main(arguments_of(output)) == 0
+    more = ("--modes", "plain", "context", "mean")
+    assert planted_bias.main(arguments_of(output, *more)) == 0
+    assert names == ["start-0", "plain-0", "plain-0", "context-0", "mean-0"]
+    results = json.loads((output / "results.json").read_text())
+    assert list(results["captions"]) == ["plain", "context", "mean"]
+    shares = results["captions"]["mean"]["boat_hallucinated"]
+    assert 0 <= shares["mean"] <= 1 and shares["deviation"] == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == [str(output / name) for name in ("results.json", "results.md")]
+    assert planted_bias.main(arguments_of(output, "--decoder", "grid_td")) == 2
+    assert "holds an experiment with other settings" in capsys.readouterr().err
+
+
+def test_captioners_are_tuned_and_compared(tmp_path, capsys):
+    """Both modes from one run; the scores before it, and of two seeds."""
+    data_dir = write_scenes(tmp_path / "scenes", {"train": 6, "dev": 3})
+    folders = ["--data-dir", str(data_dir), "--cache-dir", str(tmp_path / "cache")]
+    start, output = str(tmp_path / "start"), tmp_path / "out"
+    new = ["--config", "scenes", "--encoder-weights", "none", "--set", *FIELDS]
+    assert train.main([*folders, "--run", start, *new]) == 0
+    arguments = [*folders, "--output", str(output), "--from", start, "--seeds", "2"]
+    arguments += ["--metrics", "bleu,cider", "--limit", "5"]
+    modes = ["--modes", "plain", "context", "--set", "epochs=1"]
+    assert lrp_inference.main([*arguments, *modes]) == 0
+    rows = json.loads((output / "results.json").read_text())["scores"]
+    assert list(rows) == ["start, as it is", "start, plain", "start, context"]
+    row = rows["start, context"]
+    assert {"cider", "bleu_4", "mPA", "recall", "f1", "chair_i", "chair_s"} <= set(row)
+    assert [len(row["vocabulary"]["values"]) for row in rows.values()] == [1, 2, 2]
+    captions = json.loads((output / "scores/start-plain-1.json").read_text())[
+        "captions"
+    ]
+    assert set(captions) == {f"dev_{number:06d}" for number in range(3)}
+    assert "| start, context |" in (output / "results.md").read_text()
+    capsys.readouterr()
+    assert lrp_inference.main([*arguments, "--metrics", "cider,sense"]) == 2
+    assert "sense" in capsys.readouterr().err
+
+
+def test_every_named_boat_is_scored(tmp_path, monkeypatch):
+    """A captioner that says boat in every scene: half of them are true."""
+    folder = write_scenes(tmp_path / "scenes", {"test": 4}, bias=planted_bias.BIAS)
+    images = read_scenes(folder, "test")
+    said = SimpleNamespace(text="a boat and boats")
+    config = Config(embedding_size=5, hidden_size=6)
+    vocabulary = Vocabulary(("a", "boat", "and", "boats"))
+    captioner = Captioner(config, vocabulary, tiny_encoder())
+    randomize(captioner.decoder, 0)
+    monkeypatch.setattr(
+        captioner, "caption_features", lambda features: [said] * len(features)
+    )
+    words = planted_bias.examine_boats(captioner, images)
+    truth = [any(box.phrases[0] == "boat" for box in image.objects) for image in images]
+    assert [[word["is_true"] for word in some] for some in words] == [
+        [is_true] * 2 for is_true in truth
+    ]
+    assert [word["word"] for word in words[0]] == ["boat", "boats"]
+    monkeypatch.setattr(planted_bias, "load_captioner", lambda run: captioner)
+    assert set(truth) == {True, False}
+    areas = planted_bias.measure_areas(None, images)
+    assert all(0 <= area <= 1 for area in areas.values())
+    assert {"lrp mean", "attention maximum", "visual_share value"} <= set(areas)
+    alike = [image for image, is_true in zip(images, truth, strict=True) if is_true]
+    assert planted_bias.measure_areas(None, alike) == {}
+
+
+def test_summaries_and_tables():
+    summary = summarize([{"a": 1.0, "b_c": 0.5}, {"a": 3.0, "b_c": 0.5}])
+    expected = {"mean": 2.0, "deviation": 2**0.5, "values": [1.0, 3.0]}
+    assert summary["a"] == expected
+    assert table("mode", {"plain": summary}).splitlines() == [
+        "| mode | a | b c |",
+        "| --- | --- | --- |",
+        "| plain | 2.000 ± 1.414 | 0.500 ± 0.000 |",
+    ]
+    assert summarize([]) == {}
+
+
+@pytest.mark.parametrize("mode", ["plain", "context", "mean"])
+def test_modes_differ_in_the_objective_alone(mode):
+    settings = dict(text.split("=") for text in tuning_settings(mode, 3))
+    assert settings.pop("seed") == "3"
+    assert settings.pop("lrp_mode", "plain") == mode
+    assert settings.pop("lrp_words", None) == ("2" if mode == "mean" else None)
+    assert settings in ({"objective": "cross_entropy"}, {"objective": "lrp_inference"})
