@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo metrics test test-jax lint bench
+.PHONY: help demo models metrics test test-jax lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -19,6 +19,9 @@ help:  ## Lists the commands.
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
 	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations
+
+models: .venv/installed  ## Lists the shipped captioners with their scores.
+	$(BIN)/python -m models.pretrained
 
 metrics: .venv/installed  ## Installs BERTScore, which needs PyTorch.
 	$(BIN)/python -m pip install --quiet --requirement requirements-metrics.txt

@@ -2,6 +2,37 @@
 
 import argparse
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """One of several parts of some work, which are as large as each other.
+
+    Attributes:
+        index: Counted from 0.
+        count: Of all parts.
+    """
+
+    index: int
+    count: int
+
+    def of(self, items: Sequence) -> Sequence:
+        """Returns every `count`-th item."""
+        return items[self.index :: self.count]
+
+
+WHOLE = Part(0, 1)
+
+
+def part(text: str) -> Part:
+    """Reads INDEX/COUNT."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(
+            f"expected INDEX/COUNT, as 0/4, 1/4, 2/4 or 3/4; received {text!r}"
+        )
+    return Part(int(index), int(count))
 
 
 def positive(text: str) -> int:

@@ -45,7 +45,7 @@ class Config:
     lrp_mode: str = "context"  # what lrp_inference weighs words by; one of LRP_MODES
     lrp_lambda: float = 0.5  # share of the plain loss in that of lrp_inference
     lrp_strength: float = 1.0  # factor on how far its weights are from 1
-    lrp_words: int = 32  # an image's words that it weighs; few where it reads pixels
+    lrp_words: int = 48  # an image's words that it weighs; few where it reads pixels
     mixed_precision: str = ""  # one of HALVES, for training's products; "" for none
     images_per_batch: int = 16  # each with its captions_per_image captions
     epochs: int = 20

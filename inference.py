@@ -3,6 +3,9 @@
 python inference.py --model M --dataset flickr8k --data-dir DIR --split test \
         --output captions.json --metrics bleu,cider
 python inference.py --model M --images photographs --output captions.json
+
+Several processes share the work: each with its own --output and --shard 0/2, 1/2; then
+the same command without --shard, and with --merge and the names of all outputs.
 """
 
 import argparse
@@ -15,13 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from tqdm import tqdm
 
-from command_line import not_negative, positive
+from command_line import WHOLE, not_negative, part, positive
 from dataset import READERS, CaptionedImage
 from dataset.images import list_images
-from evaluation.caption_files import CaptionFiles, number_ids, to_record
+from evaluation.caption_files import CaptionFiles, number_ids, read_shards, to_record
 from evaluation.captions import METRICS, check_metrics, score_lines, score_possible
 from models import Captioner, load_captioner
-from models.captioning import caption_files, fingerprint
+from models.captioning import caption_files, search_settings
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 
 
@@ -36,7 +39,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
     add("--split", choices=["test", "dev", "train"], default="test")
     add("--limit", type=positive, metavar="N", help="only the first images")
+    add("--shard", type=part, default=WHOLE, metavar="INDEX/COUNT", help="only a part")
     add("--output", type=Path, required=True, metavar="FILE.json")
+    add(
+        "--merge",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE.json",
+        help="take the captions of shards over, and caption what they lack",
+    )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on where it ended")
     existing.add_argument("--overwrite", action="store_true", help="begin anew")
@@ -56,6 +68,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         parser.error("--dataset needs --data-dir, the folder that holds it")
     if arguments.images and arguments.metrics:
         parser.error("--metrics needs references; a folder of photos has none")
+    if arguments.shard.count > 1 and arguments.metrics:
+        parser.error("--metrics needs all images; give it with --merge, not --shard")
     return arguments
 
 
@@ -69,7 +83,8 @@ def read_images(arguments: argparse.Namespace) -> dict[int | str, CaptionedImage
         paths = list_images(arguments.images)
         images = [CaptionedImage(path.stem, path, ()) for path in paths]
     ids = number_ids(images, arguments.dataset)
-    return dict(list(zip(ids, images, strict=True))[: arguments.limit])
+    found = list(zip(ids, images, strict=True))[: arguments.limit]
+    return dict(arguments.shard.of(found))
 
 
 def choose_metrics(text: str | None) -> list[str]:
@@ -83,22 +98,14 @@ def choose_metrics(text: str | None) -> list[str]:
 
 def choose_settings(captioner: Captioner, arguments: argparse.Namespace) -> dict:
     """Returns what the captions depend on, as JSON keeps it."""
-    config, n_best = captioner.config, arguments.n_best
-    penalty, dataset = arguments.length_penalty, arguments.dataset
-    beam_size = arguments.beam_size or max(config.beam_size, n_best)
-    if n_best > beam_size:
-        raise ValueError(
-            f"--n-best {n_best} needs a beam as wide; received --beam-size {beam_size}."
-        )
+    dataset = arguments.dataset
     return {
         "model": arguments.model,
-        "weights": fingerprint(captioner),
         "images": dataset or str(arguments.images),
         "split": arguments.split if dataset else None,
-        "beam_size": beam_size,
-        "length_penalty": config.length_penalty if penalty is None else penalty,
-        "n_best": n_best,
-    }
+    } | search_settings(
+        captioner, arguments.beam_size, arguments.n_best, arguments.length_penalty
+    )
 
 
 def caption_images(
@@ -109,7 +116,8 @@ def caption_images(
     arguments: argparse.Namespace,
 ) -> tuple[dict[int | str, str], list[str]]:
     """Captions the images that are not yet; returns all captions and the problems."""
-    records = files.read(settings) if arguments.resume else {}
+    records = read_shards(arguments.merge, settings)
+    records |= files.read(settings) if arguments.resume else {}
     todo = {key: image.path for key, image in images.items() if key not in records}
     if todo:
         files.start(settings, records.values())

@@ -3,6 +3,8 @@
 python train.py --config flickr8k --data-dir DIR --run runs/frozen
 python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
         --set trainable_from=block5_conv1 learning_rate=1e-4
+python train.py --from runs/tuned --objective lrp_inference --data-dir DIR \
+        --run runs/weighed --set learning_rate=1e-5 epochs=1
 """
 
 import argparse
@@ -18,10 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 import keras
 
 from command_line import positive
-from config import DECODERS, PRESETS, Config
+from config import DECODERS, HALVES, OBJECTIVES, PRESETS, Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, load_captioner
 from models.encoder import build_encoder
+from models.lrp_inference import LRPInferenceCaptioner
 from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import (
     BACKUP,
@@ -34,6 +37,12 @@ from training.data import (
     read_training,
     training_batches,
 )
+from training.devices import (
+    Devices,
+    add_device_options,
+    own_folder,
+    start_devices,
+)
 from training.scoring import SCORES, write_scores
 from training.self_critical import fit_self_critical
 
@@ -45,6 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", choices=PRESETS, help="default: flickr30k")
     parser.add_argument("--decoder", choices=DECODERS)
+    parser.add_argument("--objective", choices=OBJECTIVES, help="what is minimized")
     parser.add_argument("--from", dest="start", help="captioner to go on from")
     parser.add_argument("--run", type=Path, required=True, help="folder to write")
     parser.add_argument("--data-dir", type=Path, required=True)
@@ -54,13 +64,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="imagenet (downloaded; the default), none, a file, or a shipped "
         "captioner's name",
     )
+    parser.add_argument(
+        "--mixed-precision",
+        nargs="?",
+        choices=HALVES,
+        const="bfloat16",
+        help="train in bfloat16 (the default) or float16; the weights stay float32",
+    )
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
     parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--limit", type=positive, help="use only the first images")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with a run")
     existing.add_argument("--overwrite", action="store_true", help="replace a run")
-    return parser.parse_args(argv)
+    add_device_options(parser)
+    arguments = parser.parse_args(argv)
+    for name in ("run", "cache_dir"):
+        folder = own_folder(getattr(arguments, name), arguments.host)
+        setattr(arguments, name, folder)
+    return arguments
 
 
 def choose_captioner(arguments: argparse.Namespace) -> Captioner:
@@ -85,9 +107,11 @@ def choose_captioner(arguments: argparse.Namespace) -> Captioner:
         raise ValueError(
             "--resume goes on with the settings of the run; no --set and no --from."
         )
-    refuse_new_settings(arguments, "--resume", ("config", "decoder", "encoder_weights"))
-    keras.utils.set_random_seed(Config.from_json(run / "config.json").seed)
-    return load_captioner(run)
+    settled = "config decoder objective mixed_precision encoder_weights"
+    refuse_new_settings(arguments, "--resume", settled.split())
+    config = Config.from_json(run / "config.json")
+    keras.utils.set_random_seed(config.seed)
+    return load_captioner(run, captioner_class(config))
 
 
 def check_folder(run: Path, overwrite: bool) -> None:
@@ -134,24 +158,36 @@ def start_run(captioner: Captioner, run: Path) -> None:
 def start_captioner(arguments: argparse.Namespace) -> Captioner:
     """Builds a new captioner, or takes the weights of the one given by --from."""
     if arguments.start is None:
-        config = PRESETS[arguments.config or "flickr30k"]
-        config = config.replace(decoder=arguments.decoder or config.decoder)
-        config = config.with_settings(arguments.set)
+        config = adapt(PRESETS[arguments.config or "flickr30k"], arguments)
         keras.utils.set_random_seed(config.seed)
         images, _ = read_training(config, arguments.data_dir, arguments.limit)
         captions = (caption for image in images for caption in image.captions)
         vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
         encoder = start_encoder(config, arguments.encoder_weights or "imagenet")
-        return Captioner(config, vocabulary, encoder)
+        return captioner_class(config)(config, vocabulary, encoder)
     refuse_new_settings(arguments, "--from", ("config", "encoder_weights"))
     start = load_captioner(arguments.start)
-    config = start.config
-    config = config.replace(decoder=arguments.decoder or config.decoder)
-    config = config.with_settings(arguments.set)
+    config = adapt(start.config, arguments)
     keras.utils.set_random_seed(config.seed)
-    captioner = Captioner(config, start.vocabulary, build_encoder(config))
+    encoder = build_encoder(config)
+    captioner = captioner_class(config)(config, start.vocabulary, encoder)
     captioner.take_weights(start)
     return captioner
+
+
+def adapt(config: Config, arguments: argparse.Namespace) -> Config:
+    """Applies --decoder, --objective, --mixed-precision and --set."""
+    given = [
+        f"{name}={getattr(arguments, name)}"
+        for name in ("decoder", "objective", "mixed_precision")
+        if getattr(arguments, name)
+    ]
+    return config.with_settings([*given, *arguments.set])
+
+
+def captioner_class(config: Config) -> type[Captioner]:
+    """Returns the class whose `fit` minimizes the objective."""
+    return LRPInferenceCaptioner if config.objective == "lrp_inference" else Captioner
 
 
 def start_encoder(config: Config, weights: str) -> keras.Model:
@@ -178,9 +214,18 @@ def learning_rate(config: Config, num_steps: int):
 
 def main_attention(arguments: argparse.Namespace) -> Path:
     """Trains, keeps the best weights of the validation and returns the run folder."""
+    options = arguments.distribute, arguments.host, arguments.coordinator
+    devices = start_devices(*options)
+    with devices.scope():
+        return train_on(devices, arguments)
+
+
+def train_on(devices: Devices, arguments: argparse.Namespace) -> Path:
+    """Trains on one device or on several; see `main_attention`."""
     run = arguments.run
     captioner = choose_captioner(arguments)
     config = captioner.config
+    devices.check(config)
     images, validation_images = read_training(
         config, arguments.data_dir, arguments.limit
     )
@@ -192,13 +237,13 @@ def main_attention(arguments: argparse.Namespace) -> Path:
     rate = learning_rate(config, config.epochs * len(batches))
     captioner.compile_for_training(rate)
     first = finished_epochs(run, len(batches))
-    callbacks = build_callbacks(captioner, validation, run, first)
+    callbacks = build_callbacks(captioner, validation, run, first, devices.agree)
     if config.objective == "self_critical":
         fit_self_critical(captioner, batches, first, callbacks)
     else:
         batches.start_epoch(first)
         captioner.fit(
-            batches,
+            devices.own_rows(batches),
             epochs=config.epochs,
             initial_epoch=first,
             shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed

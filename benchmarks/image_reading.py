@@ -1,4 +1,4 @@
-"""Reads photographs as the feature cache does and prints how many in a second.
+"""Times the reading of photographs against the networks that wait for them.
 
 python -m benchmarks.image_reading DIR/images --workers 1 2
 """
@@ -7,24 +7,35 @@ import argparse
 import itertools
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from command_line import positive
-from dataset.images import ImageError, load_image
+import keras
+import numpy as np
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+from benchmarks.training_step import time_steps
+from command_line import positive
+from config import DECODERS, ENCODERS, Config
+from dataset.images import IMAGE_SIZE, IMAGE_SUFFIXES, ImageError, load_image
+from dataset.read_ahead import NUM_WORKERS, read_ahead
+from models.encoder import build_encoder
+from models.gradients import compiled
+
+ENCODED, TRAINED, CAPTIONS = 16, 8, 4  # images of a batch; captions of an image
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints images a second by the clock, and by the processor's time of one core."""
+    """Prints the images a second that are read, encoded and trained on."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="searched with its subfolders")
-    parser.add_argument("--workers", type=positive, nargs="+", default=[1])
+    parser.add_argument("--workers", type=positive, nargs="+", default=[NUM_WORKERS])
     parser.add_argument("--limit", type=positive, default=1000, help="images to read")
+    parser.add_argument("--encoder", choices=ENCODERS, default=ENCODERS[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--rounds", type=positive, default=5)
     arguments = parser.parse_args(argv)
-    found = (p for p in arguments.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    paths = list(itertools.islice(found, arguments.limit))
+    found = arguments.folder.rglob("*")
+    images = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = list(itertools.islice(images, arguments.limit))
     if not paths:
         print(f"image_reading: no images in {arguments.folder}", file=sys.stderr)
         return 2
@@ -32,22 +43,39 @@ def main(argv: list[str] | None = None) -> int:
         for workers in arguments.workers:
             clock, processor = time_reading(paths, workers)
             print(
-                f"{len(paths)} images, {workers} workers: {len(paths) / clock:.0f} "
-                f"images/s, {len(paths) / processor:.0f} for each core's second"
+                f"read by {workers} workers: {len(paths) / clock:.0f} images/s, "
+                f"{len(paths) / processor:.0f} for each core's second"
             )
     except ImageError as error:
         print(f"image_reading: {error}", file=sys.stderr)
         return 2
+    seconds = min(time_encoding(arguments.encoder, arguments.rounds))
+    print(f"encoded by {arguments.encoder}: {ENCODED / seconds:.1f} images/s")
+    seconds = min(time_steps(arguments, TRAINED, CAPTIONS))
+    print(f"trained on, features cached: {TRAINED / seconds:.1f} images/s")
     return 0
 
 
 def time_reading(paths: list[Path], workers: int) -> tuple[float, float]:
     """Returns the seconds of the clock and of the processor."""
     clock, processor = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(load_image, paths):
-            pass
+    for image in read_ahead(load_image, paths, workers):
+        image.result()
     return time.perf_counter() - clock, time.process_time() - processor
+
+
+def time_encoding(name: str, rounds: int) -> list[float]:
+    """Encodes one random batch again and again; returns the seconds of each time."""
+    encoder = build_encoder(Config(encoder=name))
+    encode = compiled(lambda images: encoder(images, training=False), encoder)
+    images = np.zeros((ENCODED, IMAGE_SIZE, IMAGE_SIZE, 3), "float32")
+    images = keras.ops.convert_to_tensor(images)
+    seconds = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        keras.ops.convert_to_numpy(encode(images))
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]  # the first one compiles
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
 
 GRID, CHANNELS, NUM_WORDS, CAPTION_WORDS = (14, 14), 512, 7000, 20
+VOCABULARY = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,23 +41,28 @@ def time_steps(arguments, num_images: int, num_captions: int) -> list[float]:
     keras.utils.set_random_seed(0)
     inputs = keras.Input((*GRID, CHANNELS))
     encoder = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-    vocabulary = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
-    captioner = Captioner(Config(decoder=arguments.decoder), vocabulary, encoder)
+    captioner = Captioner(Config(decoder=arguments.decoder), VOCABULARY, encoder)
     captioner.compile_for_training(5e-4)
+    batch = random_batch(num_images, num_captions)
+    captioner.train_on_batch(*batch)
+    seconds = []
+    for _ in range(arguments.rounds):
+        start = time.perf_counter()
+        captioner.train_on_batch(*batch)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def random_batch(num_images: int, num_captions: int) -> tuple:
+    """Returns inputs, targets and weights of random features and captions."""
     generator = np.random.default_rng(0)
     texts = generator.integers(3, NUM_WORDS, (num_images, num_captions, CAPTION_WORDS))
     tokens, positions, targets, weights = pack_captions(
         list(texts), CAPTION_WORDS, num_captions * CAPTION_WORDS, generator
     )
     features = generator.random((num_images, *GRID, CHANNELS)).astype("float16")
-    batch = {"features": features, "tokens": tokens, "positions": positions}
-    captioner.train_on_batch(batch, targets, weights)
-    seconds = []
-    for _ in range(arguments.rounds):
-        start = time.perf_counter()
-        captioner.train_on_batch(batch, targets, weights)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    inputs = {"features": features, "tokens": tokens, "positions": positions}
+    return inputs, targets, weights
 
 
 if __name__ == "__main__":

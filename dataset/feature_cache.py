@@ -4,11 +4,13 @@ FOLDER/<identity>/features.npy, features-00001.npy, ...   shards of the same len
 FOLDER/<identity>/progress.json                           images done
 """
 
+import contextlib
 import hashlib
+import itertools
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dataset.files import write_whole
+from dataset.read_ahead import read_ahead
 
 logger = logging.getLogger(__name__)
 SAVE_EVERY = 16  # batches between two notes of how far the cache has come
@@ -132,20 +135,23 @@ class FeatureCache:
 def cache_features(
     folder: str | Path,
     paths: Sequence[Path],
-    encode: Callable[[Sequence[Path]], np.ndarray],
+    read: Callable[[Path], np.ndarray],
+    encode: Callable[[np.ndarray], np.ndarray],
     shape: tuple[int, ...],
     source: str,
     batch_size: int = 16,
 ) -> ShardedArray:
     """Returns the features of image files, computing those not yet on disk.
 
-    A killed run goes on where it stopped. A cache of other images or of another
-    network lies in another subfolder, named by its content.
+    Threads read images while others are encoded. A killed run goes on where it
+    stopped. A cache of other images or of another network lies in another subfolder,
+    named by its content.
 
     Args:
         folder: Where caches are kept.
         paths: N image files.
-        encode: Turns n paths into features (n, *shape).
+        read: Turns a path into an image; called in the threads.
+        encode: Turns n images into features (n, *shape).
         shape: The shape of one image's features.
         source: Identifies the network and its weights.
         batch_size: Images encoded together.
@@ -163,10 +169,13 @@ def cache_features(
     if done == len(paths):
         return cache.read()
     length = cache.shard_length
-    with tqdm(initial=done, total=len(paths), desc="features", unit="image") as bar:
+    with (
+        contextlib.closing(read_ahead(read, paths[done:])) as images,
+        tqdm(initial=done, total=len(paths), desc="features", unit="image") as bar,
+    ):
         for number in range(done // length, -(-len(paths) // length)):
             check_room(cache.folder, cache.missing_bytes)
-            _fill_shard(cache, number, encode, batch_size, bar)
+            _fill_shard(cache, number, images, encode, batch_size, bar)
     return cache.read()
 
 
@@ -185,8 +194,10 @@ def check_room(folder: Path, needed: int) -> None:
         )
 
 
-def _fill_shard(cache: FeatureCache, number: int, encode, batch_size: int, bar) -> None:
-    """Computes the images of a shard that are not done."""
+def _fill_shard(
+    cache: FeatureCache, number: int, images: Iterator, encode, batch_size: int, bar
+) -> None:
+    """Computes the images of a shard that are not done; they come from `read_ahead`."""
     length = cache.shard_length
     base, stop = number * length, min((number + 1) * length, len(cache.paths))
     first = max(cache.num_done, base)
@@ -194,7 +205,8 @@ def _fill_shard(cache: FeatureCache, number: int, encode, batch_size: int, bar) 
     for count, start in enumerate(range(first, stop, batch_size), start=1):
         end = min(start + batch_size, stop)
         paths = cache.paths[start:end]
-        shard[start - base : end - base] = _halve(encode(paths), paths)
+        batch = [image.result() for image in itertools.islice(images, len(paths))]
+        shard[start - base : end - base] = _halve(encode(np.stack(batch)), paths)
         bar.update(len(paths))
         if count % SAVE_EVERY == 0 or end == stop:
             shard.flush()

@@ -4,7 +4,7 @@ from keras import ops
 
 from config import Config
 from models.attention import Memory
-from models.decoder import Decoder, DecoderOutput, select
+from models.decoder import Attended, Decoder, select
 from models.lstm import build_cell, lstm_sequence, zero_state
 from models.relevance_rules import Operations
 
@@ -27,18 +27,17 @@ class AdaptiveAttentionDecoder(Decoder):
         """Returns (h, c) of zeros (B, N, H)."""
         return zero_state(self.lstm, rows, captions)
 
-    def decode(
+    def attend(
         self,
         operations: Operations,
         memory: Memory,
         embedded,
-        state: tuple | None = None,
-        positions=None,
-        training: bool = False,
-    ) -> DecoderOutput:
-        """See `Decoder.decode`; the state is (h, c)."""
+        state: tuple,
+        positions,
+        training: bool,
+    ) -> Attended:
+        """See `Decoder.attend`; the state is (h, c)."""
         rows, captions, steps, _ = ops.shape(embedded)
-        state = self.initial_state(rows, captions) if state is None else state
         size = memory.image.shape[-1]
         image = ops.broadcast_to(
             memory.image[:, None, None], (rows, captions, steps, size)
@@ -53,5 +52,4 @@ class AdaptiveAttentionDecoder(Decoder):
         context, alpha, beta = self.attention.attend(
             operations, memory, gate, h_before, h, c
         )
-        logits = self.predict_words(operations, h + context, training)
-        return DecoderOutput(logits, alpha, beta, state)
+        return Attended(h, context, alpha, beta, state)

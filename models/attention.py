@@ -34,6 +34,8 @@ class SentinelAttention(keras.layers.Layer):
         hidden_size: H.
         input_size: The size of the LSTM's input x.
 
+    The softmax and beta are computed in float32 in mixed precision too.
+
     Source: Lu et al. 2017 (arXiv 1612.01887), equations 6-13.
     """
 
@@ -71,15 +73,22 @@ class SentinelAttention(keras.layers.Layer):
         """
         query = ops.matmul(h, self.query_kernel)  # (B, Q, H)
         hidden = ops.tanh(memory.keys[:, None] + query[:, :, None])  # (B, Q, L, H)
-        scores = ops.squeeze(ops.matmul(hidden, self.score_kernel), -1)  # (B, Q, L)
-        alpha = operations.attention(ops.softmax(scores))
+        scores = at_least_single(ops.matmul(hidden, self.score_kernel))
+        scores = ops.squeeze(scores, -1)  # (B, Q, L)
+        alpha = operations.attention(ops.cast(ops.softmax(scores), h.dtype))
         seen = operations.sum(ops.matmul(alpha, memory.values))
 
         gate = gate + ops.matmul(h_before, self.state_kernel)
         sentinel = operations.attention(ops.sigmoid(gate)) * operations.tanh(c)
         hidden = ops.tanh(ops.matmul(sentinel, self.sentinel_kernel) + query)
-        sentinel_score = ops.matmul(hidden, self.score_kernel)  # (B, Q, 1)
-        image_score = ops.logsumexp(scores, axis=-1, keepdims=True)
-        beta = operations.attention(ops.sigmoid(sentinel_score - image_score))
+        sentinel_score = at_least_single(ops.matmul(hidden, self.score_kernel))
+        image_score = ops.logsumexp(scores, axis=-1, keepdims=True)  # (B, Q, 1)
+        beta = ops.sigmoid(sentinel_score - image_score)
+        beta = operations.attention(ops.cast(beta, h.dtype))
         context = operations.sum(beta * sentinel + (1.0 - beta) * seen)
         return context, alpha, ops.squeeze(beta, -1)
+
+
+def at_least_single(x):
+    """Casts half precision to float32; leaves other precisions as they are."""
+    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

@@ -14,7 +14,13 @@ from dataset.images import load_image
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from models.adaptive_attention import AdaptiveAttentionDecoder
 from models.beam_search import IMPOSSIBLE, Hypotheses, beam_search
-from models.encoder import build_encoder, flatten_grid, preprocess, split_encoder
+from models.encoder import (
+    build_encoder,
+    computing_in,
+    flatten_grid,
+    preprocess,
+    split_encoder,
+)
 from models.gradients import compiled
 from models.grid_td import GridTDDecoder
 from models.objective import Adam, TokenCrossEntropy, token_accuracy
@@ -24,9 +30,9 @@ from models.run_files import (
     SHARED_ENCODER,
     CaptionerError,
     find_encoder,
+    find_run,
     halve_weights,
     load_weights,
-    shipped_captioners,
 )
 from models.sampling import sample_captions
 
@@ -57,7 +63,8 @@ class Captioner(keras.Model):
 
     Trained with `fit` on batches of `dataset.batches.CaptionBatches`, whose features
     are the input of the encoder's trained part (the encoder's output if nothing of it
-    is trained).
+    is trained). Where config asks for mixed precision, `fit` computes in it; the
+    weights, captions and explanations are in float32 all the same.
 
     Args:
         config: The architecture.
@@ -66,7 +73,7 @@ class Captioner(keras.Model):
     """
 
     def __init__(self, config: Config, vocabulary: Vocabulary, encoder: keras.Model):
-        super().__init__(name="captioner")
+        super().__init__(name="captioner", dtype=config.dtype_policy)
         self.config, self.vocabulary, self.encoder = config, vocabulary, encoder
         channels = encoder.output_shape[-1]
         self.decoder = DECODERS[config.decoder](config, len(vocabulary), channels)
@@ -79,9 +86,11 @@ class Captioner(keras.Model):
 
     def call(self, inputs, training=False):
         features = flatten_grid(self._run_trained(inputs["features"], training))
-        return self.decoder(
-            features, inputs["tokens"], inputs["positions"], training=training
+        # Keras builds a mirrored model with the mean of its batches, which is no int.
+        tokens, positions = (
+            ops.cast(inputs[name], "int32") for name in ("tokens", "positions")
         )
+        return self.decoder(features, tokens, positions, training=training)
 
     def compile_for_training(self, learning_rate) -> None:
         """Compiles with Adam, the masked cross-entropy and the settings of config."""
@@ -92,7 +101,7 @@ class Captioner(keras.Model):
             optimizer=Adam(
                 learning_rate,
                 self._rate_factors(),
-                clipvalue=config.clip_value or None,
+                clip_value=config.clip_value,
                 use_ema=average > 0,
                 ema_momentum=average or 0.99,
             ),
@@ -183,12 +192,9 @@ class Captioner(keras.Model):
         """Searches the best captions of images given by their features (B, h, w, D)."""
         if length_penalty is None:
             length_penalty = self.config.length_penalty
-        memory = self._project(features)
-        batch = int(features.shape[0])
         return beam_search(
-            lambda tokens, state: self._step(memory, tokens, state),
-            self.decoder.initial_state(batch, beam_size),
-            batch,
+            *self._start(features, beam_size),
+            int(features.shape[0]),
             beam_size,
             self.config.max_caption_words,
             START,
@@ -203,12 +209,9 @@ class Captioner(keras.Model):
 
         See `sample_captions`.
         """
-        memory = self._project(self.finish_features(frozen))
-        batch = len(frozen)
         return sample_captions(
-            lambda tokens, state: self._step(memory, tokens, state),
-            self.decoder.initial_state(batch, num_samples),
-            batch,
+            *self._start(self.finish_features(frozen), num_samples),
+            len(frozen),
             num_samples,
             self.config.max_caption_words + 1,
             START,
@@ -247,7 +250,9 @@ class Captioner(keras.Model):
 
     @cached_property
     def _finish(self):
-        return compiled(self._run_trained, self)
+        return compiled(
+            lambda x: self._run_trained(x, policy=self.variable_dtype), self
+        )
 
     @cached_property
     def _project(self):
@@ -259,6 +264,14 @@ class Captioner(keras.Model):
     def _step(self):
         return compiled(self._next, self)
 
+    def _start(self, features, captions: int) -> tuple:
+        """Returns the step function and the first state of captions of images."""
+        memory = self._project(features)
+        return (
+            lambda tokens, state: self._step(memory, tokens, state),
+            self.decoder.initial_state(int(features.shape[0]), captions),
+        )
+
     def _next(self, memory, tokens, state):
         embedded = self.decoder.embed(tokens)[:, :, None]  # (B, K, 1, E)
         output = self.decoder.decode(Operations(), memory, embedded, state)
@@ -266,11 +279,14 @@ class Captioner(keras.Model):
         never[[PADDING, START]] = IMPOSSIBLE
         return ops.log_softmax(output.logits) + never, output.state
 
-    def _run_trained(self, frozen, training=False):
-        features = ops.cast(frozen, self.compute_dtype)
+    def _run_trained(self, frozen, training=False, policy: str | None = None):
+        """Runs the encoder's trained part in a precision; None is that of training."""
+        policy = keras.dtype_policies.get(policy or self.dtype_policy)
+        features = ops.cast(frozen, policy.compute_dtype)
         if self.trained_part is None:
             return features
-        return self.trained_part(features, training=training)
+        with computing_in(policy, self.trained_part):
+            return self.trained_part(features, training=training)
 
     def _rate_factors(self) -> list[float]:
         of_encoder = {id(variable) for variable in self.encoder.variables}
@@ -284,25 +300,21 @@ class Captioner(keras.Model):
         return Caption(" ".join(words), words, ids, kept, float(score))
 
 
-def load_captioner(name: str | Path) -> Captioner:
+def load_captioner(name: str | Path, kind: type[Captioner] = Captioner) -> Captioner:
     """Loads a captioner; nothing in its files is ever executed.
 
     Args:
-        name: The name of a shipped captioner, or a run directory.
+        name: The name of a shipped captioner, a run directory, or hf://USER/MODEL of
+            the Hugging Face Hub.
+        kind: The class of what is returned.
 
     Raises:
         CaptionerError: There is no such captioner, or a file of it is missing or
             does not fit the others.
     """
-    folder = shipped_captioners().get(str(name), Path(name))
-    if not folder.is_dir():
-        shipped = ", ".join(sorted(shipped_captioners())) or "none"
-        raise CaptionerError(
-            f"No captioner {str(name)!r}: expected a run directory or one of the "
-            f"shipped captioners ({shipped})."
-        )
+    folder = find_run(str(name))
     encoder = find_encoder(folder)
-    files = [encoder if "encoder" in name else folder / name for name in RUN_FILES]
+    files = [encoder if "encoder" in file else folder / file for file in RUN_FILES]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise CaptionerError(
@@ -311,7 +323,7 @@ def load_captioner(name: str | Path) -> Captioner:
     try:
         config = Config.from_json(folder / "config.json")
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        captioner = Captioner(config, vocabulary, build_encoder(config))
+        captioner = kind(config, vocabulary, build_encoder(config))
     except ValueError as error:
         raise CaptionerError(str(error)) from error
     load_weights(captioner.encoder, encoder)

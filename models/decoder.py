@@ -6,8 +6,26 @@ import keras
 from keras import ops
 
 from config import Config
-from models.attention import Memory, SentinelAttention
+from models.attention import Memory, SentinelAttention, at_least_single
 from models.relevance_rules import Operations
+
+
+class Attended(NamedTuple):
+    """What a decoder knows before it predicts Q words of each image.
+
+    Attributes:
+        h: The hidden state that speaks (B, Q, H).
+        context: What was attended to (B, Q, H).
+        attention: alpha (B, Q, L).
+        beta: The sentinel's share (B, Q).
+        state: What the next step needs, arrays (B, N, H).
+    """
+
+    h: object
+    context: object
+    attention: object
+    beta: object
+    state: tuple
 
 
 class DecoderOutput(NamedTuple):
@@ -33,7 +51,9 @@ class Decoder(keras.Model):
         context_t: see SentinelAttention
         logits_t = W_p (h_t + context_t) + b_p
 
-    A decoder adds its recurrence: `initial_state` and `decode`.
+    A decoder adds its recurrence: `initial_state` and `attend`. Called as a layer it
+    computes in the precision that config trains in; its methods, in that of their
+    arguments.
 
     Args:
         config: Gives the sizes and the dropout.
@@ -49,7 +69,7 @@ class Decoder(keras.Model):
         feature_channels: int,
         attention_input: int,
     ):
-        super().__init__(name="decoder")
+        super().__init__(name="decoder", dtype=config.dtype_policy)
         embedding, hidden = config.embedding_size, config.hidden_size
         self.embedding = keras.layers.Embedding(
             vocabulary_size, embedding, name="embedding"
@@ -59,6 +79,7 @@ class Decoder(keras.Model):
         self.attention = SentinelAttention(hidden, attention_input, name="attention")
         self.predictor = keras.layers.Dense(vocabulary_size, name="predictor")
         self.dropout = keras.layers.Dropout(config.dropout)
+        self.dropout.autocast = False  # its precision is that of its input
         self.embedding.build()
         self.image_features.build((None, feature_channels))
         self.global_feature.build((None, feature_channels))
@@ -93,6 +114,18 @@ class Decoder(keras.Model):
         """Returns the state before the first word, arrays of zeros (B, N, H)."""
         raise NotImplementedError
 
+    def attend(
+        self,
+        operations: Operations,
+        memory: Memory,
+        embedded,
+        state: tuple,
+        positions,
+        training: bool,
+    ) -> Attended:
+        """Runs the recurrence over T words and attends; see `decode`."""
+        raise NotImplementedError
+
     def decode(
         self,
         operations: Operations,
@@ -102,7 +135,7 @@ class Decoder(keras.Model):
         positions=None,
         training: bool = False,
     ) -> DecoderOutput:
-        """Runs the recurrence over T words and predicts what follows each.
+        """Reads T words and predicts what follows each.
 
         Args:
             operations: The interpretation: the model, its gradient, its relevance.
@@ -113,12 +146,18 @@ class Decoder(keras.Model):
                 all, Q = N T.
             training: Whether units are dropped.
         """
-        raise NotImplementedError
+        if state is None:
+            state = self.initial_state(*ops.shape(embedded)[:2])
+        h, context, *seen = self.attend(
+            operations, memory, embedded, state, positions, training
+        )
+        mixed = self.dropout(operations.sum(h + context), training=training)
+        return DecoderOutput(self.predict_words(operations, mixed), *seen)
 
-    def predict_words(self, operations: Operations, mixed, training: bool):
-        """Turns h + context (B, Q, H) into logits (B, Q, V)."""
-        mixed = self.dropout(operations.sum(mixed), training=training)
-        return operations.linear(mixed, self.predictor.kernel, self.predictor.bias)
+    def predict_words(self, operations: Operations, mixed):
+        """Turns h + context (B, Q, H) into logits (B, Q, V), at least in float32."""
+        parts = (mixed, self.predictor.kernel, self.predictor.bias)
+        return operations.linear(*map(at_least_single, parts))
 
 
 def select(sequence, positions=None):

@@ -1,5 +1,6 @@
 """The convolutional network that turns a photograph into a grid of features."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,22 @@ def split_encoder(
         )
     cut = encoder.get_layer(trainable_from).input
     return keras.Model(encoder.input, cut), keras.Model(cut, encoder.output)
+
+
+@contextlib.contextmanager
+def computing_in(policy: keras.dtype_policies.DTypePolicy, model: keras.Model):
+    """Lets the layers of a model compute in another precision for a while.
+
+    A layer belongs to the whole encoder too, which stays in its own precision.
+    """
+    before = {layer: layer.dtype_policy for layer in model.layers}
+    try:
+        for layer in before:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, own in before.items():
+            layer.dtype_policy = own
 
 
 def cut_layers(encoder: keras.Model) -> list[str]:

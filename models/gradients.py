@@ -1,4 +1,4 @@
-"""Derivatives and compilation; the only file that names a backend.
+"""Derivatives and compilation: with training/devices.py what names a backend.
 
 Keras has `keras.ops` for every forward computation, but no derivative and no way to
 compile a function outside `fit`. These functions are what the project needs of
@@ -91,3 +91,19 @@ def transpose(function: Callable, shape: Sequence[int], cotangent):
         lambda x: (function(x), ()), [zeros], cotangent
     )
     return result
+
+
+def share_of_replica(weights):
+    """Returns the sum of a device's weights as a share of the mean of all devices.
+
+    Keras averages the losses of devices that train together. With this factor on each
+    of their weighted means, the average is the mean of all they see. It is 1 where
+    one device trains.
+    """
+    if BACKEND != "tensorflow" or tf.distribute.get_strategy().num_replicas_in_sync < 2:
+        return 1.0
+    replica = tf.distribute.get_replica_context()
+    if replica is None:  # Keras builds the model outside of its replicas
+        return 1.0
+    total = ops.sum(weights)
+    return total / replica.all_reduce(tf.distribute.ReduceOp.MEAN, total)

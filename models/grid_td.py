@@ -7,7 +7,7 @@ from keras import ops
 
 from config import Config
 from models.attention import Memory
-from models.decoder import Decoder, DecoderOutput, select
+from models.decoder import Attended, Decoder, select
 from models.lstm import build_cell, lstm_step, unroll, zero_state
 from models.relevance_rules import Operations
 
@@ -36,18 +36,17 @@ class GridTDDecoder(Decoder):
         first = zero_state(self.topdown_lstm, rows, captions)
         return first + zero_state(self.language_lstm, rows, captions)
 
-    def decode(
+    def attend(
         self,
         operations: Operations,
         memory: Memory,
         embedded,
-        state: tuple | None = None,
-        positions=None,
-        training: bool = False,
-    ) -> DecoderOutput:
-        """See `Decoder.decode`; the state is (h1, c1, h2, c2)."""
+        state: tuple,
+        positions,
+        training: bool,
+    ) -> Attended:
+        """See `Decoder.attend`; the state is (h1, c1, h2, c2)."""
         rows, captions, steps, embedding = ops.shape(embedded)
-        state = self.initial_state(rows, captions) if state is None else state
         hidden = self.language_lstm.units
         # x1 is read by LSTM1 and by the sentinel's gate: (H + 2E, 4H + H)
         kernel = ops.concatenate(
@@ -75,7 +74,7 @@ class GridTDDecoder(Decoder):
             cell = self.language_lstm
             x2 = ops.matmul(x2, cell.kernel) + cell.bias
             h2, c2 = lstm_step(operations, cell, x2, (h2, c2))
-            return (h1, c1, h2, c2), (h2 + context, alpha, beta)
+            return (h1, c1, h2, c2), (context, alpha, beta)
 
         nothing = (
             ops.zeros_like(state[2]),
@@ -83,7 +82,5 @@ class GridTDDecoder(Decoder):
             ops.zeros((rows, captions), embedded.dtype),
         )
         states, seen = unroll(step, (state, nothing), (image + words, mask))
-        mixed, alpha, beta = (select(part, positions) for part in seen)
-        logits = self.predict_words(operations, mixed, training)
-        state = tuple(part[:, :, -1] for part in states)
-        return DecoderOutput(logits, alpha, beta, state)
+        chosen = (select(part, positions) for part in (states[2], *seen))
+        return Attended(*chosen, tuple(part[:, :, -1] for part in states))

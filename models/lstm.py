@@ -17,7 +17,7 @@ def build_cell(units: int, input_size: int, name: str) -> keras.layers.LSTMCell:
 
 def zero_state(cell: keras.layers.LSTMCell, *leading: int) -> tuple:
     """Returns (h, c) of zeros, each (*leading, H)."""
-    zeros = ops.zeros((*leading, cell.units), dtype=cell.compute_dtype)
+    zeros = ops.zeros((*leading, cell.units), dtype=cell.recurrent_kernel.dtype)
     return zeros, zeros
 
 

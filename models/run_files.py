@@ -17,6 +17,9 @@ RUN_FILES = (
 SHARED_ENCODER = "encoder.json"  # names the shipped captioner with the same encoder
 
 
+HUB = "hf://"  # as Keras writes addresses of the Hugging Face Hub
+
+
 class CaptionerError(ValueError):
     """A captioner that cannot be loaded; the message says what is missing."""
 
@@ -24,6 +27,49 @@ class CaptionerError(ValueError):
 def shipped_captioners() -> dict[str, Path]:
     """Returns the run directories that come with the project, by name."""
     return {path.parent.name: path.parent for path in PRETRAINED.glob("*/config.json")}
+
+
+def find_run(name: str) -> Path:
+    """Returns the run directory of a captioner, downloading it where it is on the hub.
+
+    Raises:
+        CaptionerError: There is no such captioner, or it cannot be downloaded.
+    """
+    if name.startswith(HUB):
+        return _download(name)
+    folder = shipped_captioners().get(name, Path(name))
+    if not folder.is_dir():
+        shipped = ", ".join(sorted(shipped_captioners())) or "none"
+        raise CaptionerError(
+            f"No captioner {name!r}: expected a run directory, {HUB}USER/MODEL or one "
+            f"of the shipped captioners ({shipped})."
+        )
+    return folder
+
+
+def _download(address: str) -> Path:
+    """Downloads the files of a run directory, and no others, from the hub."""
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise CaptionerError(
+            f"{address} needs the package huggingface_hub. Install it with pip, or "
+            "download the files and name their folder instead."
+        ) from error
+    try:
+        folder = huggingface_hub.snapshot_download(
+            address.removeprefix(HUB),
+            allow_patterns=[*RUN_FILES, SHARED_ENCODER],
+            library_name="keras",
+            library_version=keras.__version__,
+        )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CaptionerError(
+            f"{address} cannot be downloaded: {reason} Expected {HUB}USER/MODEL with "
+            f"the files of a run directory ({', '.join(RUN_FILES)})."
+        ) from error
+    return Path(folder)
 
 
 def find_encoder(folder: Path) -> Path:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from config import Config
-from dataset.vocabulary import Vocabulary
+from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
 
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 WORDS = ("a", "dog", "cat", "runs", "sits", "on", "the", "green", "grass", "ball")
+BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 
 @pytest.fixture
@@ -73,6 +74,46 @@ def randomize(model: keras.Model, seed: int, scale: float = 0.6) -> None:
     for weight in model.weights:
         if "int" not in weight.dtype:
             weight.assign(generator.normal(scale=scale, size=weight.shape))
+
+
+def planted_captioner() -> Captioner:
+    """Says dog while the patch BRIGHT is, and grass after green; else it ends.
+
+    Each half of the photo has one feature; the bright patch makes the right one 1.4, a
+    third of which reaches the logit of dog. The LSTM remembers the first entry of
+    green's embedding.
+    """
+    inputs = keras.Input((224, 224, 3))
+    half = keras.layers.Conv2D(1, (224, 112), (1, 112), activation="relu")
+    encoder = keras.Model(inputs, half(inputs), name="encoder")  # features (1, 2, 1)
+    config = Config(embedding_size=5, hidden_size=6, max_caption_words=8, beam_size=1)
+    captioner = Captioner(config, Vocabulary(WORDS), encoder)
+    decoder, id_of = captioner.decoder, captioner.vocabulary.id_of
+    planted = (
+        (half.kernel, np.s_[80:88, 48:56], 0.01 / 192),
+        (decoder.image_features.kernel, np.s_[0, 1], 1.0),
+        (decoder.predictor.kernel, np.s_[1, id_of("dog")], 20.0),
+        (decoder.predictor.kernel, np.s_[0, id_of("grass")], 8.0),
+        (decoder.predictor.bias, END, 3.0),
+        (decoder.embedding.embeddings, np.s_[id_of("green"), 0], 3.0),
+        (decoder.lstm.kernel, np.s_[0, 12], 1.0),  # into the first cell
+        (decoder.lstm.bias, np.r_[:12, 18:24], 5.0),  # gates are open
+    )
+    for weight in encoder.weights + decoder.weights:
+        weight.assign(np.zeros(weight.shape))
+    for weight, place, value in planted:
+        values = np.array(weight)
+        values[place] = value
+        weight.assign(values)
+    return captioner
+
+
+def planted_photo(is_bright: bool = True) -> np.ndarray:
+    """A grey photo (224, 224, 3) with or without one white patch."""
+    image = np.full((224, 224, 3), 90, "uint8")
+    if is_bright:
+        image[80:88, 160:168] = 255
+    return image
 
 
 def build_tiny_vgg16(include_top: bool, weights, input_shape) -> keras.Model:

@@ -5,9 +5,10 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+from conftest import tiny_captioner
 from PIL import Image
 
-from benchmarks import cold_start, image_reading, peak_memory
+from benchmarks import cold_start, evaluation, image_reading, peak_memory
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
@@ -27,7 +28,9 @@ def test_the_error_of_the_timed_process_is_shown(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "explain_image.py: no\n")
 
 
-def test_reading_of_images_is_timed(tmp_path, capsys):
+def test_reading_of_images_is_timed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(image_reading, "time_steps", lambda *_: [0.5, 0.4])
+    monkeypatch.setattr(image_reading, "time_encoding", lambda *_: [4.0, 3.2])
     assert image_reading.main([str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"image_reading: no images in {tmp_path}\n"
     (tmp_path / "val2017").mkdir()
@@ -35,10 +38,28 @@ def test_reading_of_images_is_timed(tmp_path, capsys):
         path = tmp_path / "val2017" / f"{number}.jpg"
         Image.new("RGB", (40, 30)).save(path)
     assert image_reading.main([str(tmp_path), "--workers", "1", "2"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line[:20] for line in lines] == [
-        f"3 images, {n} workers:"[:20] for n in "12"
+    *read, encoded, trained = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in read] == [
+        "read by 1 workers",
+        "read by 2 workers",
     ]
+    assert encoded == "encoded by vgg16: 5.0 images/s"
+    assert trained == "trained on, features cached: 20.0 images/s"
     path.write_bytes(b"broken")
     assert image_reading.main([str(tmp_path)]) == 2
     assert "2.jpg: not an image" in capsys.readouterr().err
+
+
+def test_encoding_is_timed(tiny_vgg16):
+    assert len(image_reading.time_encoding("vgg16", 2)) == 2
+
+
+def test_the_scoring_of_every_method_is_timed(monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "load_captioner", lambda _: tiny_captioner())
+    options = ["--images", "2", "--words", "1", "--methods", "grad_cam,attention"]
+    assert evaluation.main(options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "2 images, 1 words each" in lines[0]
+    names = [line[:24].strip() for line in lines[2:-1]]
+    together = "all of them, together"
+    assert names == ["captions alone", "grad_cam", "attention", together]

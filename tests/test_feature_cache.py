@@ -23,32 +23,41 @@ def paths(tmp_path):
     return paths
 
 
+def read_number(path):
+    return np.array(int(path.stem))
+
+
 class Encoder:
-    """Turns a file into features that depend on its name; may be killed."""
+    """Turns the number of a file into features; may be killed."""
 
     def __init__(self, last=None):
         self.last, self.seen = last, []
 
-    def __call__(self, paths):
-        if self.last in [path.stem for path in paths]:
+    def __call__(self, numbers):
+        names = [str(number) for number in numbers]
+        if self.last in names:
             raise KeyboardInterrupt
-        self.seen += [path.stem for path in paths]
-        return np.stack([features_of(path) for path in paths])
+        self.seen += names
+        return np.stack([features_of(number) for number in numbers])
 
 
-def features_of(path):
-    generator = np.random.default_rng(int(path.stem))
+def features_of(number):
+    generator = np.random.default_rng(int(number))
     return generator.normal(size=SHAPE).astype("float32")
 
 
-def cache(folder, paths, encode, source="net"):
-    return cache_features(folder, paths, encode, SHAPE, source, BATCH)
+def expected_features():
+    return np.stack([features_of(number) for number in range(11)]).astype("float16")
+
+
+def cache(folder, paths, encode, source="net", read=read_number):
+    return cache_features(folder, paths, read, encode, SHAPE, source, BATCH)
 
 
 def test_values_in_half_precision(tmp_path, paths):
     encoder = Encoder()
     features = cache(tmp_path / "cache", paths, encoder)
-    expected = np.stack([features_of(path) for path in paths]).astype("float16")
+    expected = expected_features()
     np.testing.assert_array_equal(features, expected)
     assert encoder.seen == [path.stem for path in paths]
     assert features[0].dtype == features.dtype == "float16"
@@ -67,7 +76,7 @@ def test_a_full_cache_is_not_computed_again(tmp_path, paths):
 @pytest.mark.parametrize("value", [7e4, -np.inf, np.nan])
 def test_features_that_half_precision_cannot_hold(tmp_path, paths, value):
     def encode(some):
-        features = np.stack([features_of(path) for path in some])
+        features = np.stack([features_of(number) for number in some])
         features[1, 0, 2, 3] = value
         return features
 
@@ -105,7 +114,7 @@ def test_a_killed_run_goes_on(
         cache(tmp_path, paths, Encoder(last))
     encoder = Encoder()
     features = cache(tmp_path, paths, encoder)
-    expected = np.stack([features_of(path) for path in paths]).astype("float16")
+    expected = expected_features()
     np.testing.assert_array_equal(features, expected)
     assert encoder.seen == [path.stem for path in paths[first_again:]]
 
@@ -142,7 +151,7 @@ def test_too_little_room(tmp_path, paths, monkeypatch):
 def test_shards_read_as_one_array(tmp_path, paths, monkeypatch, shard):
     monkeypatch.setattr(feature_cache, "SHARD", shard)
     found = cache(tmp_path, paths, Encoder())
-    expected = np.stack([features_of(path) for path in paths]).astype("float16")
+    expected = expected_features()
     files = sorted(path.name for path in tmp_path.glob("*/features*"))
     numbers = range(1, -(-11 // shard))
     assert files == sorted(
@@ -175,7 +184,7 @@ def test_caches_of_one_file_are_still_used(tmp_path, paths, monkeypatch, done):
     monkeypatch.setattr(feature_cache, "SHARD", 4)
     folder = FeatureCache.of(tmp_path, paths, SHAPE, "net").folder
     folder.mkdir()
-    expected = np.stack([features_of(path) for path in paths]).astype("float16")
+    expected = expected_features()
     written = np.where(np.arange(11)[:, None, None, None] < done, expected, 0)
     np.save(folder / "features.npy", written)
     (folder / "progress.json").write_text(json.dumps({"done": done}))
@@ -209,3 +218,15 @@ def test_a_disk_that_fills_up_is_noticed_before_the_next_shard(
     with pytest.raises(OSError, match="Name another folder with --cache-dir"):
         cache(tmp_path / "cache", paths, encoder)
     assert len(encoder.seen) == 4
+
+
+def test_an_image_that_cannot_be_read_stops_at_its_batch(tmp_path, paths):
+    def read(path):
+        if path.stem == "7":
+            raise ValueError("7.jpg is damaged")
+        return read_number(path)
+
+    encoder = Encoder()
+    with pytest.raises(ValueError, match=r"7\.jpg is damaged"):
+        cache(tmp_path, paths, encoder, read=read)
+    assert encoder.seen == [*"012345"]

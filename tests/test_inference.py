@@ -148,15 +148,13 @@ def test_ids_are_numbers_where_they_are_those_of_coco(
 
 def test_nothing_computed_is_lost(photos, output, monkeypatch, capsys):
     options = ["--images", photos, "--batch-size", 2]
-    seen = []
+    seen, load = [], captioning.load_image
 
     def stop_in_the_second_batch(path):
-        if len(seen) == 3:
+        if path.stem == "d":
             raise KeyboardInterrupt
-        seen.append(path.stem)
         return load(path)
 
-    load = captioning.load_image
     with monkeypatch.context() as patch:
         patch.setattr(captioning, "load_image", stop_in_the_second_batch)
         assert run(output, *options) == 2
@@ -166,10 +164,9 @@ def test_nothing_computed_is_lost(photos, output, monkeypatch, capsys):
     assert len(read_nbest(output)[1]) == 2
     with nbest.open("a") as file:
         file.write('{"image_id": "c", "capt')  # killed while writing
-    seen.clear()
     monkeypatch.setattr(captioning, "load_image", lambda p: seen.append(p) or load(p))
     assert run(output, *options, "--resume") == 0
-    assert [path.stem for path in seen] == ["c", "d", "e"]
+    assert sorted(path.stem for path in seen) == ["c", "d", "e"]
     whole = output.with_name("straight.json")
     assert run(whole, *options) == 0
     assert read(output) == read(whole)
@@ -232,6 +229,44 @@ def test_results_without_their_list_are_not_gone_on_with(photos, output, capsys)
     assert output.read_text() == "[]"
 
 
+# Sharing the work
+
+
+def test_shards_are_merged_into_the_captions_of_one_process(coco, output, capsys):
+    data = ["--dataset", "coco2017", "--data-dir", coco, "--n-best", 2]
+    assert run(output, *data, "--metrics", "cider") == 0
+    shards = [output.with_name(f"shard{index}.json") for index in range(2)]
+    for index, shard in enumerate(shards):
+        assert run(shard, *data, "--shard", f"{index}/2") == 0
+    assert [len(read(shard)) for shard in shards] == [2, 1]
+    merged = output.with_name("merged.json")
+    capsys.readouterr()
+    assert run(merged, *data, "--metrics", "cider", "--merge", *shards) == 0
+    assert read(merged) == read(output)
+    scores = [read(path.with_suffix(".scores.json")) for path in (merged, output)]
+    assert scores[0] == scores[1]
+
+
+def test_what_shards_lack_is_captioned(photos, output):
+    options = ["--images", photos]
+    shard = output.with_name("shard.json")
+    assert run(shard, *options, "--shard", "1/2") == 0
+    assert [entry["image_id"] for entry in read(shard)] == ["b", "d"]
+    assert run(output, *options, "--merge", shard) == 0
+    assert [entry["image_id"] for entry in read(output)] == list("abcde")
+
+
+def test_only_shards_of_the_same_captions_are_merged(photos, output, capsys):
+    options = ["--images", photos]
+    shard = output.with_name("shard.json")
+    assert run(output, *options, "--merge", shard) == 2
+    assert "shard.nbest.jsonl is not there. Name the" in capsys.readouterr().err
+    assert run(shard, *options, "--shard", "0/2", "--beam-size", 2) == 0
+    assert run(output, *options, "--merge", shard) == 2
+    assert "computed with beam_size 2; received 3" in capsys.readouterr().err
+    assert not output.exists()
+
+
 # What goes wrong
 
 
@@ -283,11 +318,16 @@ def test_a_named_metric_that_fails_leaves_the_others(coco, output, monkeypatch, 
     [
         (["--metrics", "blue"], "Unknown metric 'blue'"),
         (["--metrics", "meteor"], "meteor needs Java 8 or newer"),
-        (["--n-best", "4", "--beam-size", "3"], "--n-best 4 needs a beam as wide"),
+        (
+            ["--n-best", "4", "--beam-size", "3"],
+            "n_best=4 needs a beam as wide; received beam_size=3",
+        ),
         (["--split", "train", "--limit", "0"], "expected 1, 2, 3"),
         (["--length-penalty", "-1"], "expected 0 or above; received '-1'"),
         (["--length-penalty", "nan"], "expected 0 or above; received 'nan'"),
         (["--resume", "--overwrite"], "not allowed with"),
+        (["--shard", "2/2"], "expected INDEX/COUNT, as 0/4, 1/4, 2/4 or 3/4; received"),
+        (["--shard", "0/2", "--metrics", "cider"], "--metrics needs all images"),
     ],
 )
 def test_wrong_options_are_refused(coco, output, capsys, options, message):

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -29,17 +29,25 @@ class Validation(keras.callbacks.Callback):
         encoded: The validation images.
         folder: The run directory the best captioner is saved to.
         best: The best score of the epochs before, when a run is resumed.
+        agree: The score that all hosts go on with.
     """
 
-    def __init__(self, encoded: EncodedImages, folder: Path, best: float = -1.0):
+    def __init__(
+        self,
+        encoded: EncodedImages,
+        folder: Path,
+        best: float = -1.0,
+        agree: Callable[[float], float] = float,
+    ):
         super().__init__()
-        self.encoded, self.folder, self.best = encoded, folder, best
+        self.encoded, self.folder = encoded, folder
+        self.best, self.agree = best, agree
 
     def on_epoch_end(self, epoch, logs=None):
         with averaged_weights(self.model):
             captions = caption_images(self.model, self.encoded)
             scores = score_images(self.encoded, captions, ("cider",))
-            logs[MONITOR] = scores["cider"]
+            logs[MONITOR] = self.agree(scores["cider"])
             if logs[MONITOR] > self.best:
                 self.best = logs[MONITOR]
                 self.model.save_run(self.folder)
@@ -52,7 +60,9 @@ class Validation(keras.callbacks.Callback):
 @contextlib.contextmanager
 def averaged_weights(model: keras.Model) -> Iterator[None]:
     """Gives a model the averaged weights of its optimizer for a while."""
-    if not model.optimizer.use_ema:
+    # In float16 Keras wraps the optimizer into one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema:
         yield
         return
     variables = model.trainable_variables
@@ -98,7 +108,8 @@ class Backup(keras.callbacks.Callback):
         self.path = path
 
     def on_train_begin(self, logs=None):
-        self.model.optimizer.build(self.model.trainable_variables)
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         if self.path.is_file():
             self._restore()
         else:
@@ -179,7 +190,11 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
 
 
 def build_callbacks(
-    captioner: Captioner, encoded: EncodedImages, run: Path, num_finished: int
+    captioner: Captioner,
+    encoded: EncodedImages,
+    run: Path,
+    num_finished: int,
+    agree: Callable[[float], float] = float,
 ) -> list:
     """Returns the callbacks of a run validated on `encoded`, in the order they need.
 
@@ -191,6 +206,7 @@ def build_callbacks(
         encoded: The validation images.
         run: The run directory.
         num_finished: The epochs before, when the run is resumed.
+        agree: See `Validation`.
     """
     config = captioner.config
     history = read_history(run, num_finished)
@@ -207,7 +223,7 @@ def build_callbacks(
             )
         )
     return [
-        Validation(encoded, run, best),
+        Validation(encoded, run, best, agree),
         *counting,
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),

@@ -1,5 +1,6 @@
 """The images, captions and cached features of a training run."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from dataset.feature_cache import (
 from dataset.images import load_image
 from dataset.problems import all_of
 from models.captioner import Captioner
+from models.encoder import preprocess
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,16 @@ def training_batches(
 ) -> CaptionBatches:
     """Computes or finds the cached features and builds the training batches."""
     config = captioner.config
+    mirrors = _mirrors(config)
     variants = [
         encode_images(captioner, images, cache_dir, mirrored).features
-        for mirrored in _mirrors(config)
+        for mirrored in mirrors
     ]
+
+    def read_image(number: int, variant: int) -> np.ndarray:
+        pixels = _read_pixels(images[number].path, mirrors[variant])
+        return preprocess(pixels, config.encoder)
+
     return CaptionBatches(
         images,
         variants,
@@ -74,6 +82,8 @@ def training_batches(
         config.max_caption_words,
         config.words_per_image,
         config.seed,
+        config.window_share,
+        read_image if config.trains_on_pixels else None,
     )
 
 
@@ -103,17 +113,20 @@ def encode_images(
     mirrored: bool = False,
 ) -> EncodedImages:
     """Computes or finds what the encoder's frozen part makes of images."""
-
-    def encode(paths: Sequence[Path]) -> np.ndarray:
-        pixels = np.stack([load_image(path) for path in paths])
-        return captioner.freeze_features(pixels[:, :, ::-1] if mirrored else pixels)
-
-    paths = [image.path for image in images]
-    shape = captioner.frozen_part.output_shape[1:]
-    source = _source(captioner, mirrored)
-    return EncodedImages(
-        images, cache_features(cache_dir, paths, encode, shape, source)
+    features = cache_features(
+        cache_dir,
+        [image.path for image in images],
+        functools.partial(_read_pixels, mirrored=mirrored),
+        captioner.freeze_features,
+        captioner.frozen_part.output_shape[1:],
+        _source(captioner, mirrored),
     )
+    return EncodedImages(images, features)
+
+
+def _read_pixels(path: Path, mirrored: bool) -> np.ndarray:
+    pixels = load_image(path)
+    return pixels[:, ::-1] if mirrored else pixels
 
 
 def _mirrors(config: Config) -> tuple[bool, ...]:

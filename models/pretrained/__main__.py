@@ -1,0 +1,43 @@
+"""Lists the captioners that come with the project, with their scores.
+
+python -m models.pretrained
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from config import Config
+from models.run_files import shipped_captioners
+
+SCORES = ("cider", "bleu_4", "meteor", "rouge_l")
+
+
+def describe(folder: Path) -> list[str]:
+    """Returns the cells of a captioner's row in the table."""
+    config = Config.from_json(folder / "config.json")
+    scores = json.loads((folder / "scores.json").read_text())["dev"]
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    return [
+        folder.name,
+        config.dataset,
+        config.encoder,
+        *(f"{scores[name]:.3f}" for name in SCORES),
+        f"{size:.0f} MB",
+    ]
+
+
+def main() -> int:
+    """Prints the table; the scores are those of the dev split."""
+    header = ["name", "dataset", "encoder", *SCORES, "size"]
+    folders = shipped_captioners()
+    rows = [header, *(describe(folders[name]) for name in sorted(folders))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

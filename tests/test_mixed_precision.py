@@ -1,0 +1,256 @@
+"""Mixed precision: what is half, what is not, and that only training knows of it."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import WORDS, randomize, tiny_captioner, tiny_encoder
+from test_train import (  # noqa: F401
+    arguments_of,
+    assert_same_run,
+    data_dir,
+    quick,
+    read_history,
+    resume_arguments,
+    run_training,
+)
+
+import train
+from config import DECODERS, HALVES, Config
+from dataset.batches import pack_captions
+from dataset.vocabulary import Vocabulary
+from models import explain, load_captioner
+from models.encoder import computing_in
+from models.lrp_inference import LRPInferenceCaptioner
+from training.callbacks import averaged_weights
+
+# bfloat16 keeps 8 bits and float16 11; a loss sums a few roundings.
+TOLERANCES = {"bfloat16": 2e-2, "float16": 2e-3}
+IMAGE = np.random.default_rng(4).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+CASES = [(decoder, half) for decoder in DECODERS for half in HALVES]
+
+
+def batch_of(captioner) -> tuple:
+    """A batch of two images with three captions of five words."""
+    generator = np.random.default_rng(0)
+    texts = list(generator.integers(3, len(captioner.vocabulary), (2, 3, 5)))
+    tokens, positions, targets, weights = pack_captions(texts, 8, 15, generator)
+    shape = (2, *captioner.frozen_part.output_shape[1:])
+    features = generator.random(shape).astype("float16")
+    inputs = {"features": features, "tokens": tokens, "positions": positions}
+    return inputs, targets, weights
+
+
+def half_captioner(half="bfloat16", **changes):
+    return tiny_captioner(mixed_precision=half, dropout=0.3, **changes)
+
+
+@pytest.mark.parametrize(("decoder", "half"), CASES)
+def test_only_softmax_and_logits_are_computed_in_float32(monkeypatch, decoder, half):
+    captioner = half_captioner(half, decoder=decoder)
+    seen = {}
+
+    def spy(owner, name, pick):
+        original = getattr(owner, name)
+
+        def recorded(*arguments, **options):
+            result = original(*arguments, **options)
+            seen[name] = keras.backend.standardize_dtype(pick(arguments, result).dtype)
+            return result
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    spy(keras.ops, "softmax", lambda arguments, result: arguments[0])
+    spy(keras.ops, "logsumexp", lambda arguments, result: arguments[0])
+    spy(captioner.decoder, "project", lambda arguments, memory: memory.keys)
+    spy(captioner.decoder, "attend", lambda arguments, attended: attended.context)
+    logits = captioner(batch_of(captioner)[0], training=True)
+    assert seen == {
+        "softmax": "float32",
+        "logsumexp": "float32",
+        "project": half,
+        "attend": half,
+    }
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert {weight.dtype for weight in captioner.decoder.trainable_weights} == {
+        "float32"
+    }
+
+
+def train_five_steps(captioner) -> list[float]:
+    """Returns the loss of each step."""
+    captioner.compile_for_training(0.02)
+    batch = batch_of(captioner)
+    return [float(captioner.train_on_batch(*batch)[0]) for _ in range(5)]
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_loss_is_that_of_float32_and_falls(decoder):
+    losses = {}
+    for half in ("", *HALVES):
+        captioner = tiny_captioner(
+            mixed_precision=half,
+            decoder=decoder,
+            dropout=0.0,
+            trainable_from="last",
+            weight_average=0.5,
+        )
+        losses[half] = train_five_steps(captioner)
+        assert losses[half][-1] < 0.95 * losses[half][0]
+        assert {weight.dtype for weight in captioner.trainable_weights} == {"float32"}
+        scales = isinstance(captioner.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert scales == (half == "float16")
+        last = captioner.decoder.predictor.kernel.numpy()
+        with averaged_weights(captioner):
+            average = captioner.decoder.predictor.kernel.numpy()
+        assert np.abs(average - last).max() > 1e-3
+    for half in HALVES:
+        np.testing.assert_allclose(losses[half], losses[""], rtol=TOLERANCES[half])
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_words_are_judged_again_in_mixed_precision(decoder):
+    losses = {}
+    for precision in ("", "bfloat16"):
+        config = Config(
+            objective="lrp_inference",
+            mixed_precision=precision,
+            decoder=decoder,
+            embedding_size=5,
+            hidden_size=6,
+            max_caption_words=8,
+            dropout=0.0,
+        )
+        keras.utils.set_random_seed(0)
+        encoder = tiny_encoder()
+        captioner = LRPInferenceCaptioner(config, Vocabulary(WORDS), encoder)
+        randomize(captioner.decoder, 0)
+        captioner.compile_for_training(0.01)
+        losses[precision] = float(captioner.train_on_batch(*batch_of(captioner))[0])
+    assert losses["bfloat16"] == pytest.approx(losses[""], rel=0.05)
+
+
+def test_a_step_whose_gradients_are_not_finite_is_left_out():
+    captioner = half_captioner("float16")
+    captioner.compile_for_training(0.1)
+    optimizer, batch = captioner.optimizer, batch_of(captioner)
+    optimizer.build(captioner.trainable_variables)
+    optimizer.dynamic_scale.assign(2.0**120)
+    before = captioner.decoder.predictor.kernel.numpy()
+    captioner.train_on_batch(*batch)
+    np.testing.assert_array_equal(captioner.decoder.predictor.kernel, before)
+    assert float(optimizer.dynamic_scale.numpy()) == 2.0**119
+    optimizer.dynamic_scale.assign(2.0**10)
+    captioner.train_on_batch(*batch)
+    assert np.abs(captioner.decoder.predictor.kernel.numpy() - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_captions_and_explanations_are_computed_in_float32(tmp_path, decoder):
+    changes = {"decoder": decoder, "trainable_from": "last"}
+    half, single = half_captioner(**changes), tiny_captioner(**changes)
+    single.take_weights(half)
+    for one, other in zip(
+        half.caption_features(half.encode(IMAGE[None])),
+        single.caption_features(single.encode(IMAGE[None])),
+        strict=True,
+    ):
+        assert one.tokens == other.tokens
+        np.testing.assert_array_equal(one.log_probabilities, other.log_probabilities)
+    frozen = half.freeze_features(IMAGE[None]).astype("float16")
+    np.testing.assert_array_equal(
+        half.finish_features(frozen), single.finish_features(frozen)
+    )
+    caption = "a dog runs on the grass"
+    explanations = [explain(one, IMAGE, "lrp", caption) for one in (half, single)]
+    for name in ("pixels", "preceding_words", "logits", "lost"):
+        found, expected = (getattr(one, name) for one in explanations)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_trained_layers_of_the_encoder_are_half_for_a_while():
+    captioner = half_captioner(trainable_from="last")
+    layer, seen = captioner.encoder.get_layer("last"), []
+    call = layer.call
+    layer.call = lambda inputs: seen.append(inputs.dtype) or call(inputs)
+    inputs, *_ = batch_of(captioner)
+    captioner(inputs, training=True)
+    frozen = np.zeros((1, *captioner.frozen_part.output_shape[1:]), "float16")
+    captioner.finish_features(frozen)
+    kinds = [keras.backend.standardize_dtype(dtype) for dtype in seen]
+    assert kinds == ["bfloat16", "float32"]
+    assert layer.dtype_policy.name == "float32"
+    with (
+        pytest.raises(KeyError),
+        computing_in(keras.dtype_policies.get("float16"), captioner.encoder),
+    ):
+        raise KeyError
+    assert layer.dtype_policy.name == "float32"
+
+
+def test_a_run_is_resumed_and_loads_in_float32(
+    data_dir,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    runs = []
+    for name, kills in {"whole": [], "killed": [("batch", 1, 0)]}.items():
+        run, states = tmp_path / name, {}
+        more = ["--mixed-precision", "float16"]
+        arguments = arguments_of(
+            data_dir, run, *more, epochs=2, trainable_from="block5_conv3"
+        )
+        for kill in kills:
+            run_training(arguments, states, monkeypatch, kill)
+            arguments = resume_arguments(data_dir, run)
+        run_training(arguments, states, monkeypatch)
+        runs.append((run, states))
+    assert_same_run(*runs)
+    run = runs[0][0]
+    assert json.loads((run / "config.json").read_text())["mixed_precision"] == "float16"
+    captioner = load_captioner(run)
+    assert {weight.dtype for weight in captioner.decoder.trainable_weights} == {
+        "float32"
+    }
+    scores = json.loads((run / "scores.json").read_text())["dev"]
+    best = max(float(row["val_cider"]) for row in read_history(run))
+    assert scores["cider"] == pytest.approx(best)  # the validation is in float32 too
+    with (run / "history.csv").open(newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert np.isfinite(losses).all()
+
+
+def test_the_option_is_bfloat16_unless_it_says_more():
+    paths = ["--run", "r", "--data-dir", "d"]
+    for options, expected in (
+        (["--mixed-precision"], "bfloat16"),
+        (["--mixed-precision", "float16"], "float16"),
+        ([], ""),
+    ):
+        arguments = train.parse([*paths, *options])
+        assert train.adapt(Config(), arguments).mixed_precision == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"mixed_precision": "half"},
+            "empty or one of bfloat16, float16; received 'half'",
+        ),
+        (
+            {
+                "mixed_precision": "float16",
+                "objective": "lrp_inference",
+                "lrp_mode": "mean",
+            },
+            "explanations are computed in float32; received mixed_precision=float16",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_so_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
