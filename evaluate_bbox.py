@@ -49,7 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--as-released",
         action="store_true",
-        help="correctness with the bug of the released code, to compare old numbers",
+        help="correctness as the released code has it, to compare with old numbers",
     )
     return parser.parse_args(argv)
 

@@ -5,10 +5,11 @@ for it. What speaks against the word is left out.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from skimage.filters import gaussian
 from skimage.morphology import isotropic_dilation
 
 from dataset.records import ObjectBox
@@ -18,6 +19,7 @@ THRESHOLDS = tuple(tenth / 10 for tenth in range(10))
 CORRECTNESS = tuple(f"correctness_{threshold}" for threshold in THRESHOLDS)
 TOLERANCE = 15  # pixels, those of Zhang et al. on photographs about twice as large
 TOLERANT = f"pointing_{TOLERANCE}"
+RELEASED_SMOOTHING = 20  # pixels
 CHANCE = "chance"  # beside the names of methods
 
 
@@ -120,7 +122,7 @@ def score_words(
         explanations: One for each method, of just the words that `find_objects` finds:
             anything with `method` and `pixels` (R, H, W, 3).
         masks: The exact pixels of the objects where they are known, bool (N, H, W).
-        as_released: See `correctness_as_released`.
+        as_released: Whether correctness is `correctness_as_released`.
 
     Returns:
         A record of each word: its step, the word, its boxes and its scores by method
@@ -133,7 +135,9 @@ def score_words(
         exact = None if masks is None else masks[rows]
         location = locate(boxes, explanations[0].pixels.shape[1:3], exact)
         scores = {
-            e.method: score_location(e.pixels[row], location, as_released)
+            e.method: score_location(
+                e.pixels[row], location, _choose_correctness(e.method, as_released)
+            )
             for e in explanations
         }
         scores[CHANCE] = chance_scores(location)
@@ -142,13 +146,25 @@ def score_words(
     return found
 
 
+def _choose_correctness(method: str, as_released: bool) -> Callable:
+    if not as_released:
+        return correctness
+    smoothing = RELEASED_SMOOTHING if method == "attention" else 0
+    return functools.partial(correctness_as_released, smoothing=smoothing)
+
+
 def score_location(
-    relevance: np.ndarray, location: Location, as_released: bool = False
+    relevance: np.ndarray, location: Location, correctness_of: Callable | None = None
 ) -> dict[str, float]:
-    """Returns every score of a word's relevance (H, W, 3) by its name."""
+    """Returns every score of a word's relevance by its name.
+
+    Args:
+        relevance: Signed, (H, W, 3).
+        location: Where the word's object is.
+        correctness_of: (heat, boxes) -> the scores by threshold; `correctness` if None.
+    """
     heat = heat_of(relevance)
-    score = correctness_as_released if as_released else correctness
-    by_threshold = score(heat, location.boxes).tolist()
+    by_threshold = (correctness_of or correctness)(heat, location.boxes).tolist()
     return {
         **dict(zip(CORRECTNESS, by_threshold, strict=True)),
         "energy": mass_accuracy(heat, location.boxes.any(axis=0)),
@@ -198,13 +214,25 @@ def correctness(heat: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return inside.max(axis=1) / np.where(total > 0, total, 1)
 
 
-def correctness_as_released(heat: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def correctness_as_released(
+    heat: np.ndarray, boxes: np.ndarray, smoothing: float = 0
+) -> np.ndarray:
     """Returns the correctness as the code released with the paper computes it.
 
     It thresholds the map in place: only the first box is scored on the whole map, all
-    others on what the largest threshold left of it, at every threshold. (It also takes
-    the largest score of all words that name one object; here each word has its own.)
+    others on what the largest threshold left of it, at every threshold. And it smooths
+    the attention first, which spreads it beyond the boxes. (It also takes the largest
+    score of all words that name one object; here each word has its own.)
+
+    Args:
+        heat: See `correctness`.
+        boxes: See `correctness`.
+        smoothing: The standard deviation of the Gaussian in pixels;
+            RELEASED_SMOOTHING for attention.
     """
+    if smoothing:
+        heat = gaussian(heat, smoothing, mode="reflect")
+        heat = heat / (heat.max() or 1.0)
     first = correctness(heat, boxes[:1])
     if len(boxes) == 1:
         return first

@@ -16,6 +16,7 @@ import numpy as np
 from evaluation.intervals import bootstrap_interval
 from evaluation.localization import CHANCE
 
+LARGEST_SHARE = 0.5  # of the image, that an example's object fills
 COLUMNS = ("image_id", "step", "word", "method", "score", "value")
 
 
@@ -111,14 +112,17 @@ def choose_examples(
 ) -> tuple[list[ScoredWord], list[ScoredWord]]:
     """Returns a method's best and worst words, one of each image at most.
 
-    They are ranked by how far their score is above chance.
+    They are ranked by how far their score is above chance. Objects that fill most of
+    the image, which every map finds, are left out where there are others.
     """
 
     def above_chance(scored: ScoredWord) -> float:
         scores = scored.word["scores"]
         return scores[method][score] - scores[CHANCE][score]
 
-    ranked = sorted(all_words(records), key=above_chance)
+    words = all_words(records)
+    small = [one for one in words if one.word["scores"][CHANCE][score] <= LARGEST_SHARE]
+    ranked = sorted(small or words, key=above_chance)
     best_of_image = {scored.record["image_id"]: scored for scored in ranked}
     best = sorted(best_of_image.values(), key=above_chance, reverse=True)[:count]
     left = [scored for scored in ranked if scored not in best]

@@ -4,11 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from skimage.transform import pyramid_expand, resize
 
 from dataset.records import ObjectBox
 from evaluation.localization import (
     CHANCE,
     CORRECTNESS,
+    RELEASED_SMOOTHING,
     THRESHOLDS,
     TOLERANCE,
     TOLERANT,
@@ -191,13 +193,32 @@ def test_the_bug_of_the_released_code_is_reproduced(random):
     assert np.abs(expected - correctness(heat, boxes)).max() > 0.1
 
 
+def test_the_attention_of_the_released_code_is_reproduced(random):
+    attention = random.random((14, 14)) ** 3
+    expanded = pyramid_expand(attention, upscale=16, sigma=RELEASED_SMOOTHING)
+    large = resize(attention, (224, 224), order=1, mode="reflect", anti_aliasing=False)
+    boxes = random.random((2, 224, 224)) < 0.3
+    found = correctness_as_released(large, boxes, RELEASED_SMOOTHING)
+    expected = released_correctness(expanded / expanded.max(), boxes)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    objects = [ObjectBox(("ball",), (0.0, 0.0, 0.5, 1.0))]
+    pixels = np.repeat(large[None, ..., None], 3, axis=-1)
+    for method, smoothing in (("attention", RELEASED_SMOOTHING), ("lrp", 0)):
+        explanation = SimpleNamespace(method=method, pixels=pixels)
+        (word,) = score_words(["ball"], objects, [explanation], as_released=True)
+        boxes = locate([objects[0].box], (224, 224)).boxes
+        expected = correctness_as_released(large / large.max(), boxes, smoothing)
+        scores = word["scores"][method]
+        assert [scores[name] for name in CORRECTNESS] == pytest.approx(list(expected))
+
+
 def test_scoring_leaves_the_relevance_as_it_is(random):
     relevance = random.normal(size=(4, 5, 3))
     before = relevance.copy()
     location = locate([(0, 0, 0.5, 1), (0.5, 0, 1, 1)], (4, 5))
     first = score_location(relevance, location)
     assert score_location(relevance, location) == first
-    released = score_location(relevance, location, as_released=True)
+    released = score_location(relevance, location, correctness_as_released)
     assert {n for n in first if released[n] != first[n]} <= set(CORRECTNESS)
     np.testing.assert_array_equal(relevance, before)
 

@@ -28,7 +28,7 @@ RECORDS = [
     {"image_id": "a", "words": [word(1, 0.9, 0.3), word(4, 0.5, 0.5)]},
     {"image_id": "b", "words": []},
     {"image_id": "c", "words": [word(2, 0.1, 0.4, chance=0.05)]},
-    {"image_id": "d", "words": [word(0, 0.2, 0.2, chance=0.9)]},
+    {"image_id": "d", "words": [word(0, 0.2, 0.2, chance=0.45)]},
 ]
 
 
@@ -131,6 +131,14 @@ def test_examples_are_ranked_by_what_is_above_chance():
     assert [one.word["word"] for one in best] == ["word1", "word2"]
     assert [one.word["word"] for one in worst] == ["word0", "word4"]
     assert best[0].record is RECORDS[0]
+
+
+def test_objects_that_fill_the_image_are_no_examples():
+    full = {"image_id": "e", "words": [word(3, 0.9, 0.9, chance=0.95)]}
+    best, worst = choose_examples([*RECORDS, full], "lrp", "energy", 9)
+    assert "word3" not in [one.word["word"] for one in best + worst]
+    best, worst = choose_examples([full], "lrp", "energy", 9)
+    assert [one.word["word"] for one in best] == ["word3"] and not worst
 
 
 def test_few_words_are_shown_once():
