@@ -23,7 +23,7 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
-from evaluation_script import (
+from examination.script import (
     choose_settings,
     evaluation_parser,
     read_images,

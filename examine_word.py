@@ -13,14 +13,14 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
-import deletion_scores
 from dataset import CaptionedImage
 from evaluation.caption_files import read_results
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
 from evaluation.roc import best_statistics, measure_scores, to_json
 from evaluation.score_files import ScoreFiles
 from evaluation.word_statistics import examine_words, statistics_csv
-from evaluation_script import (
+from examination import deletion
+from examination.script import (
     choose_settings,
     evaluation_parser,
     read_images,
@@ -45,7 +45,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--captions", type=Path, metavar="FILE.json", help="examine these instead")
     add(
         "--deletion",
-        choices=deletion_scores.CHOICES,
+        choices=deletion.CHOICES,
         help="delete what explanations rank first and ask again: 20 patches and 3 "
         "words, or growing shares of the patches too; slow",
     )
@@ -62,7 +62,7 @@ def examine(
     words = examine_words(image.explanations, image.record.captions)
     kept = {"caption": " ".join(image.words), "words": words}
     if arguments.deletion:
-        kept["deletion"] = deletion_scores.score_deletion(
+        kept["deletion"] = deletion.score_deletion(
             captioner, image.explanations, image.record.image_id, arguments.deletion
         )
     return kept
@@ -86,7 +86,7 @@ def write_scores(
     content = {"num_images": len(records), **counts, **summary}
     content |= {"baseline": BASELINE, "auc": to_json(rocs)}
     if arguments.deletion:
-        content["deleted"] = deletion_scores.write_deletion(files, records)
+        content["deleted"] = deletion.write_deletion(files, records)
     files.write_results(settings | content)
     files.write(".csv", statistics_csv(records))
     files.write(".png", png(roc_figure(best, num_true, num_hallucinated)))
@@ -105,8 +105,8 @@ def _line(name: str, value: float, interval: tuple[float, float]) -> str:
 
 def run(arguments: argparse.Namespace) -> list[str]:
     """Examines words; returns the problems."""
-    deletion = [deletion_scores.ENDING] if arguments.deletion else []
-    files = ScoreFiles(arguments.output, (".csv", ".png", *deletion))
+    more = [deletion.ENDING] if arguments.deletion else []
+    files = ScoreFiles(arguments.output, (".csv", ".png", *more))
     if not (arguments.resume or arguments.overwrite):
         files.refuse_existing()
     images = read_images(arguments, arguments.dataset not in WITHOUT_BOXES)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import planted_captioner, planted_photo
 
-from deletion_scores import ENDING, score_deletion, write_deletion
 from evaluation.faithfulness import RANDOM, SHARES
 from evaluation.score_files import ScoreFiles
+from examination.deletion import ENDING, score_deletion, write_deletion
 from models.explainers import explain_each
 
 METHODS = ("lrp", "attention")

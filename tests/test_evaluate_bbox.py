@@ -10,11 +10,11 @@ from conftest import tiny_captioner
 from PIL import Image
 
 import evaluate_bbox
-import evaluation_script
 from dataset import READERS
 from dataset.scene_files import write_like_flickr30k
 from dataset.scenes import write_scenes
 from evaluation.localization import CHANCE
+from examination import script
 from models import METHODS
 
 FAST = [name for name, method in METHODS.items() if not method.is_slow]
@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
     options = ["--methods", "attention", "--batch-size", 1]
     straight = output.with_name("straight.json")
     assert run(straight, scenes, *options) == 0
-    explain_images, seen = evaluation_script.explain_images, []
+    explain_images, seen = script.explain_images, []
 
     def stop_at_the_fourth(captioner, images, *rest):
         for image in explain_images(captioner, images, *rest):
@@ -125,7 +125,7 @@ def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
             seen.append(image.record.image_id)
             yield image
 
-    monkeypatch.setattr(evaluation_script, "explain_images", stop_at_the_fourth)
+    monkeypatch.setattr(script, "explain_images", stop_at_the_fourth)
     assert run(output, scenes, *options) == 2
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert not any(path.exists() for path in beside(output))
