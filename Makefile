@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := -n 2 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help demo models metrics test test-jax lint bench
@@ -27,10 +28,10 @@ metrics: .venv/installed  ## Installs BERTScore, which needs PyTorch.
 	$(BIN)/python -m pip install --quiet --requirement requirements-metrics.txt
 
 test: .venv/installed  ## Runs the tests on TensorFlow.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
-	KERAS_BACKEND=jax $(BIN)/python -m pytest
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/installed  ## Checks style and format.
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import argparse
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -33,6 +34,25 @@ def part(text: str) -> Part:
             f"expected INDEX/COUNT, as 0/4, 1/4, 2/4 or 3/4; received {text!r}"
         )
     return Part(int(index), int(count))
+
+
+def add_shard_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what lets several processes share the images, each with its own output."""
+    parser.add_argument(
+        "--shard",
+        type=part,
+        default=WHOLE,
+        metavar="INDEX/COUNT",
+        help="only this part of the images",
+    )
+    parser.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE.json",
+        help="take over what the shards with these outputs did; do what they lack",
+    )
 
 
 def positive(text: str) -> int:

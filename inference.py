@@ -18,11 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from tqdm import tqdm
 
-from command_line import WHOLE, not_negative, part, positive
+from command_line import add_shard_options, not_negative, positive
 from dataset import READERS, CaptionedImage
 from dataset.images import list_images
-from evaluation.caption_files import CaptionFiles, number_ids, read_shards, to_record
+from evaluation.caption_files import CaptionFiles, number_ids, to_record
 from evaluation.captions import METRICS, check_metrics, score_lines, score_possible
+from evaluation.journal import read_shards
 from models import Captioner, load_captioner
 from models.captioning import caption_files, search_settings
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
@@ -39,16 +40,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
     add("--split", choices=["test", "dev", "train"], default="test")
     add("--limit", type=positive, metavar="N", help="only the first images")
-    add("--shard", type=part, default=WHOLE, metavar="INDEX/COUNT", help="only a part")
     add("--output", type=Path, required=True, metavar="FILE.json")
-    add(
-        "--merge",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE.json",
-        help="take the captions of shards over, and caption what they lack",
-    )
+    add_shard_options(parser)
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on where it ended")
     existing.add_argument("--overwrite", action="store_true", help="begin anew")
@@ -116,10 +109,11 @@ def caption_images(
     arguments: argparse.Namespace,
 ) -> tuple[dict[int | str, str], list[str]]:
     """Captions the images that are not yet; returns all captions and the problems."""
-    records = read_shards(arguments.merge, settings)
+    shards = [CaptionFiles(path).nbest for path in arguments.merge]
+    records = {each["image_id"]: each for each in read_shards(shards, settings)}
     records |= files.read(settings) if arguments.resume else {}
     todo = {key: image.path for key, image in images.items() if key not in records}
-    if todo:
+    if todo or shards:
         files.start(settings, records.values())
     beam_size, penalty = settings["beam_size"], settings["length_penalty"]
     batches = caption_files(captioner, todo, arguments.batch_size, beam_size, penalty)

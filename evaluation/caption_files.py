@@ -141,28 +141,6 @@ def read_results(
     return {i.image_id: found[key] for i, key in zip(images, ids, strict=True)}
 
 
-def read_shards(results: Iterable[Path], settings: Mapping) -> dict[int | str, dict]:
-    """Returns the records of runs that captioned parts of the images, by image id.
-
-    Args:
-        results: The results of each run.
-        settings: What all were computed with.
-
-    Raises:
-        ValueError: One is not there, or was computed with other settings.
-    """
-    records = {}
-    for path in results:
-        shard = CaptionFiles(path)
-        if not shard.nbest.exists():
-            raise ValueError(
-                f"{path} cannot be merged: {shard.nbest} is not there. Name the "
-                "--output of each shard."
-            )
-        records |= shard.read(settings)
-    return records
-
-
 def to_record(image_id: int | str, captions: Iterable) -> dict:
     """Returns what the n-best list keeps of an image.
 

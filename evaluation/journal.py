@@ -66,6 +66,26 @@ class Journal:
         return list(found.values())
 
 
+def read_shards(journals: Iterable[Path], settings: Mapping) -> list[dict]:
+    """Returns the records of runs over parts of the images.
+
+    Args:
+        journals: Of each run.
+        settings: What all were computed with.
+
+    Raises:
+        ValueError: One is not there, or was computed with other settings.
+    """
+    records = []
+    for path in journals:
+        if not path.exists():
+            raise ValueError(
+                f"There is no {path} to merge. Name the --output of each shard."
+            )
+        records += Journal(path).read(settings)
+    return records
+
+
 def refuse_existing(paths: Iterable[Path]) -> None:
     """Refuses to replace the files of an earlier run.
 

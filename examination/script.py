@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from command_line import positive
+from command_line import add_shard_options, positive
 from dataset import READERS, CaptionedImage
+from evaluation.journal import read_shards
 from evaluation.score_files import ScoreFiles
 from models import LRP_PRESETS, METHODS, Captioner
 from models.captioning import fingerprint
@@ -35,6 +36,7 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
     add("--lrp-preset", choices=LRP_PRESETS, default=LRP_PRESET, help="rules of lrp")
     add("--batch-size", type=positive, default=8, metavar="N")
     add("--output", type=Path, required=True, metavar="FILE.json")
+    add_shard_options(parser)
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on where it ended")
     existing.add_argument("--overwrite", action="store_true", help="begin anew")
@@ -44,10 +46,10 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
 def read_images(
     arguments: argparse.Namespace, with_objects: bool = True
 ) -> list[CaptionedImage]:
-    """Returns the images of the split, with their objects."""
+    """Returns the images of the split or of a shard of it, with their objects."""
     read = READERS[arguments.dataset]
     images = read(arguments.data_dir, arguments.split, with_objects=with_objects)
-    return images[: arguments.limit]
+    return arguments.shard.of(images[: arguments.limit])
 
 
 def choose_settings(captioner: Captioner, arguments: argparse.Namespace) -> dict:
@@ -90,10 +92,12 @@ def score_images(
         The records of all images in order, {"image_id": ..., ...}, and the problems
         of those that have none.
     """
-    found = files.journal.read(settings) if arguments.resume else []
+    shards = [ScoreFiles(path, ()).journal.path for path in arguments.merge]
+    found = read_shards(shards, settings)
+    found += files.journal.read(settings) if arguments.resume else []
     known = {record["image_id"]: record for record in found}
     todo = [image for image in images if image.image_id not in known]
-    if todo:
+    if todo or shards:
         files.start(settings, found)
     explained = explain_images(
         captioner,

@@ -1,6 +1,6 @@
 """Counts hallucinations of a planted bias, with and without LRP inference.
 
-In training, scenes on the water nearly always have a boat. In the test all scenes are
+In training, scenes on the water mostly have a boat. In the test all scenes are
 on the water and half of them have one: a caption that names a boat in the others is
 hallucinated, for certain. A captioner is trained for each seed, then fine-tuned in
 every mode by the same steps on the same data in the same order. How well explanations
@@ -39,7 +39,7 @@ from models.explained_images import explain_images
 from training.data import encode_images
 from training.scoring import caption_images, score_images
 
-BIAS = Bias("water", "boat", {"train": 0.95, "dev": 0.95, "test": 0.5}, ("test",))
+BIAS = Bias("water", "boat", {"train": 0.8, "dev": 0.8, "test": 0.5}, ("test",))
 LOOKUP = object_lookup("scenes")
 METHODS = ("lrp", "attention")
 BASELINE = ("probability", "value")
@@ -53,9 +53,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--decoder", choices=DECODERS, default=DECODERS[0])
     add("--modes", nargs="+", choices=MODES, default=["plain", "context"])
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
-    add("--images", type=positive, default=[800, 60, 200], nargs=3, metavar="N")
+    add("--images", type=positive, default=[800, 100, 200], nargs=3, metavar="N")
     add("--encoder-weights", default="flickr8k-adaptive-attention", metavar="NAME")
-    add("--train", nargs="+", default=["epochs=8"], metavar="FIELD=VALUE")
+    add("--train", nargs="+", default=["epochs=12", "dropout=0.3"], metavar="FIELD=VALUE")
     tuning = ["epochs=2", "learning_rate=5e-4"]
     add("--tune", nargs="+", default=tuning, metavar="FIELD=VALUE")
     return parser.parse_args(argv)

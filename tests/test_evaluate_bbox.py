@@ -66,6 +66,25 @@ def beside(output):
     return [output.with_name(output.stem + ending) for ending in endings]
 
 
+def test_shards_are_merged_into_the_scores_of_one_process(scenes, output, capsys):
+    options = ["--methods", "attention"]
+    assert run(output, scenes, *options) == 0
+    shards = [output.with_name(f"shard{index}.json") for index in range(2)]
+    for index, shard in enumerate(shards):
+        assert run(shard, scenes, *options, "--shard", f"{index}/2") == 0
+    assert [read(shard)["num_images"] for shard in shards] == [3, 2]
+    merged = output.with_name("merged.json")
+    assert run(merged, scenes, *options, "--merge", *shards) == 0
+    assert read(merged) == read(output)
+    assert (
+        merged.with_suffix(".csv").read_text() == output.with_suffix(".csv").read_text()
+    )
+    more = output.with_name("more.json")
+    capsys.readouterr()
+    assert run(more, scenes, *options, "--merge", output.with_name("no.json")) == 2
+    assert "no.jsonl to merge. Name the --output of each" in capsys.readouterr().err
+
+
 def test_every_method_and_every_file(scenes, output, capsys):
     assert run(output, scenes) == 0
     files = beside(output)

@@ -245,6 +245,8 @@ def test_shards_are_merged_into_the_captions_of_one_process(coco, output, capsys
     assert read(merged) == read(output)
     scores = [read(path.with_suffix(".scores.json")) for path in (merged, output)]
     assert scores[0] == scores[1]
+    lists = [CaptionFiles(path).nbest.read_text() for path in (merged, output)]
+    assert sorted(lists[0].splitlines()) == sorted(lists[1].splitlines())
 
 
 def test_what_shards_lack_is_captioned(photos, output):
@@ -260,7 +262,7 @@ def test_only_shards_of_the_same_captions_are_merged(photos, output, capsys):
     options = ["--images", photos]
     shard = output.with_name("shard.json")
     assert run(output, *options, "--merge", shard) == 2
-    assert "shard.nbest.jsonl is not there. Name the" in capsys.readouterr().err
+    assert "shard.nbest.jsonl to merge. Name the --output" in capsys.readouterr().err
     assert run(shard, *options, "--shard", "0/2", "--beam-size", 2) == 0
     assert run(output, *options, "--merge", shard) == 2
     assert "computed with beam_size 2; received 3" in capsys.readouterr().err
