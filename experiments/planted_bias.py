@@ -55,7 +55,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--images", type=positive, default=[800, 100, 200], nargs=3, metavar="N")
     add("--encoder-weights", default="flickr8k-adaptive-attention", metavar="NAME")
-    add("--train", nargs="+", default=["epochs=12", "dropout=0.3"], metavar="FIELD=VALUE")
+    add(
+        "--train",
+        nargs="+",
+        default=["epochs=12", "dropout=0.3"],
+        metavar="FIELD=VALUE",
+    )
     tuning = ["epochs=2", "learning_rate=5e-4"]
     add("--tune", nargs="+", default=tuning, metavar="FIELD=VALUE")
     return parser.parse_args(argv)
