@@ -85,10 +85,10 @@ def to_csv(records: Sequence[dict]) -> bytes:
 
 def table_lines(summary: dict, names: Sequence[str]) -> list[str]:
     """Writes some scores of a summary as a table, a line for each method."""
-    lines = [" " * 18 + "".join(f"{name:>22}" for name in names)]
+    lines = [" " * 18 + "".join(f"{name:>24}" for name in names)]
     for method, scores in summary.items():
         cells = [_cell(**scores[name]) for name in names]
-        lines.append(f"{method:18}" + "".join(f"{cell:>22}" for cell in cells))
+        lines.append(f"{method:18}" + "".join(f"{cell:>24}" for cell in cells))
     return lines
 
 

@@ -1,6 +1,6 @@
 """Counts hallucinations of a planted bias, with and without LRP inference.
 
-In training, scenes on the water mostly have a boat. In the test all scenes are
+In training, scenes on the water nearly always have a boat. In the test all scenes are
 on the water and half of them have one: a caption that names a boat in the others is
 hallucinated, for certain. A captioner is trained for each seed, then fine-tuned in
 every mode by the same steps on the same data in the same order. How well explanations
@@ -12,15 +12,18 @@ Stopped anywhere, the same command goes on.
 """
 
 import argparse
+import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from command_line import positive
 from config import DECODERS
+from dataset.files import write_whole
 from dataset.records import CaptionedImage
 from dataset.scene_captions import plural
 from dataset.scene_layout import Bias
@@ -31,15 +34,17 @@ from evaluation.chair import (
     object_lookup,
     shown_objects,
 )
-from evaluation.roc import measure_scores
+from evaluation.roc import best_statistics, measure_scores
 from evaluation.word_statistics import examine_words
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
-from models import Captioner, load_captioner
+from models import load_captioner
 from models.explained_images import explain_images
+from report.canvas import png
+from report.roc_figures import roc_figure
 from training.data import encode_images
 from training.scoring import caption_images, score_images
 
-BIAS = Bias("water", "boat", {"train": 0.8, "dev": 0.8, "test": 0.5}, ("test",))
+BIAS = Bias("water", "boat", {"train": 0.9, "dev": 0.9, "test": 0.5}, ("test",))
 LOOKUP = object_lookup("scenes")
 METHODS = ("lrp", "attention")
 BASELINE = ("probability", "value")
@@ -75,34 +80,32 @@ def run_experiment(arguments: argparse.Namespace) -> list[Path]:
     bench.begin(settings)
     counts = dict(zip(("train", "dev", "test"), arguments.images, strict=True))
     images = read_scenes(write_scenes(bench.data_dir, counts, bias=BIAS), "test")
-    scores, areas = {mode: [] for mode in arguments.modes}, []
+    counted, words = defaultdict(list), []
     for seed in range(arguments.seeds):
-        start = bench.train(f"start-{seed}", start_arguments(arguments, seed))
-        for mode in arguments.modes:
-            name = f"{mode}-{seed}"
-            changes = [*tuning_settings(mode, seed), *arguments.tune]
-            run = bench.train(name, ["--from", str(start), "--set", *changes])
-            scores[mode].append(
-                bench.score(name, lambda run=run: count(bench, run, images))
-            )
-        areas.append(
-            bench.score(f"areas-{seed}", lambda run=start: measure_areas(run, images))
-        )
-    counted = {mode: summarize(of_mode) for mode, of_mode in scores.items()}
-    areas = summarize([of_seed for of_seed in areas if of_seed])
-    results = {"settings": settings, "captions": counted, "areas": areas}
-    of_areas = {name: {"area under ROC": value} for name, value in areas.items()}
-    tables = [table("fine-tuning", counted), table("score of a word", of_areas)]
-    return bench.report(results, tables)
+        runs = train_all(bench, arguments, seed)
+        for mode, run in runs.items():
+            score = functools.partial(count, bench, run, images)
+            counted[mode].append(bench.score(f"{mode}-{seed}", score))
+        examine = functools.partial(examine_boats, runs["start"], images)
+        words.append(bench.score(f"words-{seed}", examine))
+    return write_results(bench, settings, counted, words)
 
 
-def start_arguments(arguments: argparse.Namespace, seed: int) -> list[str]:
-    """Returns the arguments of the training that all modes go on from."""
-    return [
-        *("--config", "scenes", "--decoder", arguments.decoder),
-        *("--encoder-weights", arguments.encoder_weights),
-        *("--set", f"seed={seed}", *arguments.train),
-    ]
+def train_all(
+    bench: Workbench, arguments: argparse.Namespace, seed: int
+) -> dict[str, Path]:
+    """Trains a captioner and fine-tunes it in every mode; returns the runs."""
+    new = ["--config", "scenes", "--decoder", arguments.decoder]
+    new += ["--encoder-weights", arguments.encoder_weights]
+    start = bench.train(
+        f"start-{seed}", [*new, "--set", f"seed={seed}", *arguments.train]
+    )
+    runs = {"start": start}
+    for mode in arguments.modes:
+        changes = [*tuning_settings(mode, seed), *arguments.tune]
+        fields = ["--from", str(start), "--set", *changes]
+        runs[mode] = bench.train(f"{mode}-{seed}", fields)
+    return runs
 
 
 def count(
@@ -116,31 +119,20 @@ def count(
     shown = [shown_objects(image, LOOKUP) for image in images]
     says = np.array([BIAS.kind in objects for objects in named])
     is_there = np.array([BIAS.kind in objects for objects in shown])
+    hallucinated, recalled = (
+        float(says[rows].mean()) for rows in (~is_there, is_there)
+    )
     return {
-        f"{BIAS.kind}_hallucinated": float(says[~is_there].mean()),
-        f"{BIAS.kind}_recalled": float(says[is_there].mean()),
+        f"{BIAS.kind}_hallucinated": hallucinated,
+        f"{BIAS.kind}_recalled": recalled,
+        "difference": recalled - hallucinated,
         "chair_i": chair_scores(named, shown)["chair_i"]["mean"],
         "cider": score_images(encoded, texts, ("cider",))["cider"],
     }
 
 
-def measure_areas(run: Path, images: Sequence[CaptionedImage]) -> dict[str, float]:
-    """Measures how well each statistic tells boats that are there from others.
-
-    Returns:
-        The area under the ROC by statistic; none if all are there, or none is.
-    """
-    words = examine_boats(load_captioner(run), images)
-    if len({word["is_true"] for of_image in words for word in of_image}) < 2:
-        return {}
-    rocs = measure_scores(words, BASELINE)
-    return {f"{method} {name}": roc.area for (method, name), roc in rocs.items()}
-
-
-def examine_boats(
-    captioner: Captioner, images: Sequence[CaptionedImage]
-) -> list[list[dict]]:
-    """Explains every mention of the planted kind; see `examine_words`.
+def examine_boats(run: Path, images: Sequence[CaptionedImage]) -> list[list[dict]]:
+    """Explains every mention of the planted kind in each image; see `examine_words`.
 
     A mention "is_true" if one is in the scene, whatever their number.
     """
@@ -154,8 +146,50 @@ def examine_boats(
             image.explanations,
             names if BIAS.kind in shown_objects(image.record, LOOKUP) else (),
         )
-        for image in explain_images(captioner, images, choose, METHODS)
+        for image in explain_images(load_captioner(run), images, choose, METHODS)
     ]
+
+
+def write_results(
+    bench: Workbench,
+    settings: Mapping,
+    counted: Mapping[str, Sequence[dict]],
+    words: Sequence[Sequence[list[dict]]],
+) -> list[Path]:
+    """Writes the tables and the figure.
+
+    Args:
+        bench: Where to.
+        settings: Of the experiment.
+        counted: By mode what `count` returns for each seed.
+        words: Of each seed and image what `examine_boats` returns.
+    """
+    areas = [areas_of(of_seed) for of_seed in words]
+    areas = summarize([of_seed for of_seed in areas if of_seed])
+    counted = {mode: summarize(of_mode) for mode, of_mode in counted.items()}
+    results = {"settings": settings, "captions": counted, "areas": areas}
+    of_areas = {name: {"area under ROC": value} for name, value in areas.items()}
+    tables = [table("fine-tuning", counted), table("score of a word", of_areas)]
+    pooled = [
+        [word for some in image for word in some] for image in zip(*words, strict=True)
+    ]
+    labels = [word["is_true"] for some in pooled for word in some]
+    rocs = best_statistics(measure_scores(pooled, BASELINE))
+    figure = png(roc_figure(rocs, sum(labels), len(labels) - sum(labels)))
+    path = write_whole(bench.folder / "roc.png", figure)
+    return [*bench.report(results, tables), path]
+
+
+def areas_of(words: Sequence[Sequence[Mapping]]) -> dict[str, float]:
+    """Measures how well each statistic tells boats that are there from others.
+
+    Returns:
+        The area under the ROC by statistic; none if all are there, or none is.
+    """
+    if len({word["is_true"] for some in words for word in some}) < 2:
+        return {}
+    rocs = measure_scores(words, BASELINE)
+    return {f"{method} {name}": roc.area for (method, name), roc in rocs.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

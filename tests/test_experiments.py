@@ -45,11 +45,13 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     assert planted_bias.main(arguments_of(output, *more)) == 0
     assert names == ["start-0", "plain-0", "plain-0", "context-0", "mean-0"]
     results = json.loads((output / "results.json").read_text())
-    assert list(results["captions"]) == ["plain", "context", "mean"]
+    assert list(results["captions"]) == ["start", "plain", "context", "mean"]
     shares = results["captions"]["mean"]["boat_hallucinated"]
     assert 0 <= shares["mean"] <= 1 and shares["deviation"] == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == [str(output / name) for name in ("results.json", "results.md")]
+    files = ("results.json", "results.md", "roc.png")
+    assert lines[-3:] == [str(output / name) for name in files]
+    assert (output / "roc.png").stat().st_size > 9000
     assert planted_bias.main(arguments_of(output, "--decoder", "grid_td")) == 2
     assert "holds an experiment with other settings" in capsys.readouterr().err
 
@@ -92,19 +94,19 @@ def test_every_named_boat_is_scored(tmp_path, monkeypatch):
     monkeypatch.setattr(
         captioner, "caption_features", lambda features: [said] * len(features)
     )
-    words = planted_bias.examine_boats(captioner, images)
+    monkeypatch.setattr(planted_bias, "load_captioner", lambda run: captioner)
+    words = planted_bias.examine_boats(None, images)
     truth = [any(box.phrases[0] == "boat" for box in image.objects) for image in images]
     assert [[word["is_true"] for word in some] for some in words] == [
         [is_true] * 2 for is_true in truth
     ]
     assert [word["word"] for word in words[0]] == ["boat", "boats"]
-    monkeypatch.setattr(planted_bias, "load_captioner", lambda run: captioner)
     assert set(truth) == {True, False}
-    areas = planted_bias.measure_areas(None, images)
+    areas = planted_bias.areas_of(words)
     assert all(0 <= area <= 1 for area in areas.values())
     assert {"lrp mean", "attention maximum", "visual_share value"} <= set(areas)
-    alike = [image for image, is_true in zip(images, truth, strict=True) if is_true]
-    assert planted_bias.measure_areas(None, alike) == {}
+    alike = [some for some, is_true in zip(words, truth, strict=True) if is_true]
+    assert planted_bias.areas_of(alike) == {}
 
 
 def test_summaries_and_tables():
