@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 ROOT = Path(__file__).parents[1]
 LISTS = {"requirements.txt": (), "requirements-no-deps.txt": ("--no-deps",)}
@@ -38,6 +41,32 @@ def build_environment(folder: Path) -> Path:
         run_step([*install, "--requirement", folder / name], way_out)
     complete.write_text(wanted)  # last: what is not complete is built anew
     return python
+
+
+def ask_worker(
+    python: Path, folder: Path, arrays: Mapping[str, np.ndarray], *arguments: str
+) -> dict[str, np.ndarray]:
+    """Hands arrays to `folder/worker.py` as a file; returns those it answers.
+
+    Args:
+        python: The environment's, see `build_environment`.
+        folder: In `benchmarks`.
+        arrays: By name.
+        arguments: What the worker is told after the paths of both files.
+
+    Raises:
+        ValueError: The worker failed.
+    """
+    with tempfile.TemporaryDirectory() as exchange:
+        given, result = Path(exchange) / "given.npz", Path(exchange) / "result.npz"
+        np.savez(given, **arrays)
+        worker = f"benchmarks.{folder.name}.worker"
+        run_step(
+            [python, "-m", worker, given, result, *arguments],
+            f"Remove {folder / '.venv'} to have its environment built again.",
+        )
+        with np.load(result) as answer:
+            return dict(answer)
 
 
 def run_step(command: Sequence, way_out: str) -> None:

@@ -14,7 +14,6 @@ import json
 import logging
 import statistics
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ import keras
 import numpy as np
 
 from benchmarks import seconds
-from benchmarks.environment import build_environment, run_step
+from benchmarks.environment import ask_worker, build_environment
 from benchmarks.external_worker import PART
 from command_line import positive
 from config import Config
@@ -220,28 +219,15 @@ def propagator(task: Task, preset: str) -> Callable[[int], np.ndarray]:
 
 def theirs(library: Library, python: Path, task: Task) -> tuple[str, dict]:
     """Explains with the library: its version, and what each method did."""
-    with tempfile.TemporaryDirectory() as folder:
-        given, result = Path(folder) / "task.npz", Path(folder) / "result.npz"
-        weights = vgg16(task.weights).get_weights()
-        arrays = {f"weight{n:02}": values for n, values in enumerate(weights)}
-        np.savez(
-            given,
-            image=task.image,
-            relevance=task.relevance,
-            rounds=task.rounds,
-            **arrays,
-        )
-        worker = f"benchmarks.{library.package}.worker"
-        run_step(
-            [python, "-m", worker, given, result, *library.methods],
-            f"Remove {library.folder / '.venv'} to have its environment built again.",
-        )
-        with np.load(result) as answer:
-            measured = {
-                method: read_measured(answer, f"{method}{PART}", len(task.relevance))
-                for method in library.methods
-            }
-            return str(answer["version"]), measured
+    weights = vgg16(task.weights).get_weights()
+    arrays = {f"weight{n:02}": values for n, values in enumerate(weights)}
+    arrays |= {name: getattr(task, name) for name in ("image", "relevance", "rounds")}
+    answer = ask_worker(python, library.folder, arrays, *library.methods)
+    measured = {
+        method: read_measured(answer, f"{method}{PART}", len(task.relevance))
+        for method in library.methods
+    }
+    return str(answer["version"]), measured
 
 
 def read_measured(answer: Mapping, prefix: str, num_words: int) -> Measured:

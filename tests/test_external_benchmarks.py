@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 from benchmarks import environment, external, external_worker
 from benchmarks.external import Library, Measured, compare
+from benchmarks.quantus import __main__ as quantus
+from benchmarks.quantus import comparisons
 
 LIBRARY = Library("Other", "other", {"theirs": "epsilon"}, ("z_plus",))
 
@@ -142,6 +145,23 @@ def test_an_environment_is_built_once(tmp_path, monkeypatch):
     assert len(steps) == 6
 
 
+def test_a_worker_is_asked_by_files(tmp_path, monkeypatch):
+    """The worker here doubles what it is given."""
+
+    def run(command, **_):
+        *worker, given, result, metric = command
+        assert worker == ["python", "-m", "benchmarks.other.worker"]
+        with np.load(given) as arrays:
+            np.savez(result, **{metric: 2 * arrays["relevance"]})
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    arrays = {"relevance": np.arange(6.0).reshape(2, 3)}
+    python, folder = Path("python"), tmp_path / "other"
+    answer = environment.ask_worker(python, folder, arrays, "theirs")
+    np.testing.assert_array_equal(answer["theirs"], [[0, 2, 4], [6, 8, 10]])
+
+
 def test_a_failed_step_is_explained(tmp_path, monkeypatch):
     for name in environment.LISTS:
         (tmp_path / name).write_text("")
@@ -154,3 +174,81 @@ def test_a_failed_step_is_explained(tmp_path, monkeypatch):
     ):
         environment.build_environment(tmp_path)
     assert not (tmp_path / ".venv").exists()
+
+
+# Quantus
+
+
+def slow_score(metric: str, relevance: np.ndarray, mask: np.ndarray) -> float:
+    """Scores one map (H, W) as Quantus' documentation says."""
+    heat, mask = np.maximum(relevance, 0).ravel(), mask.ravel()
+    match metric:
+        case "AttributionLocalisation" | "RelevanceMassAccuracy":
+            return heat[mask].sum() / heat.sum()
+        case "RelevanceRankAccuracy" | "TopKIntersection":
+            hottest = sorted(range(heat.size), key=lambda place: -heat[place])
+            return mask[hottest[: mask.sum()]].mean()
+        case "PointingGame":
+            return float(any(mask[heat == max(heat)]))
+        case "AUC":
+            apart = heat[mask][:, None] - heat[~mask]
+            return ((apart > 0) + (apart == 0) / 2).mean()
+
+
+def slow_flipping(maps, image, weights, step) -> np.ndarray:
+    """Returns a curve of each word (R, S)."""
+    curves = []
+    for word, relevance in enumerate(maps):
+        left, curve = image.flatten(), []
+        order = sorted(range(left.size), key=lambda place: -relevance.flat[place])
+        for start in range(0, left.size, int(step)):
+            left[order[start : start + int(step)]] = 0
+            grown = np.exp(left @ weights)
+            curve.append(grown[word] / grown.sum())
+        curves.append(curve)
+    return np.array(curves)
+
+
+def slow_answer(python, folder, arrays, *metrics) -> dict:
+    """Answers instead of Quantus."""
+    answer = {"version": np.array("1.0")}
+    for number, metric in enumerate(metrics):
+        mine = [key for key in arrays if key.startswith(f"{number}.")]
+        given = {key.partition(".")[2]: arrays[key] for key in mine}
+        if metric.startswith("PixelFlipping"):
+            found = slow_flipping(**given)
+            if "area" in metric:
+                found = (found[:, 1:] + found[:, :-1]).sum(axis=-1) / 2
+        else:
+            pairs = zip(given["maps"], given["masks"], strict=True)
+            found = np.array([slow_score(metric, *pair) for pair in pairs])
+        answer[str(number)] = found
+    return answer
+
+
+def test_ours_agree_with_the_definitions_of_quantus(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(quantus, "build_environment", lambda folder: Path("python"))
+    monkeypatch.setattr(quantus, "ask_worker", slow_answer)
+    output = tmp_path / "figures.json"
+    assert quantus.main(["--cases", "3", "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "Quantus 1.0 and ours" in printed and "NOT" not in printed
+    figures = json.loads(output.read_text())
+    assert figures["agrees"]
+    assert len(figures["comparisons"]) == 17
+    assert max(row["difference"] for row in figures["comparisons"]) < 1e-12
+
+
+@pytest.mark.parametrize("wrong", [0.51, np.nan])
+def test_what_differs_from_quantus_is_told(wrong):
+    comparison = comparisons.Comparison("mine", "Theirs", "", {}, np.array([1.0, 0.5]))
+    answer = {"version": "1.0", "0": np.array([1.0, wrong])}
+    figures = quantus.summarize([comparison], answer)
+    assert not figures["agrees"]
+    assert "DOES NOT AGREE" in "\n".join(quantus.table(figures))
+
+
+def test_scores_of_another_shape_are_refused():
+    comparison = comparisons.Comparison("mine", "Theirs", "", {}, np.ones(2))
+    with pytest.raises(ValueError, match=r"expected scores \(2,\), received \(2, 1\)"):
+        quantus.difference(comparison, np.ones((2, 1)))

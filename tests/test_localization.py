@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 from skimage.transform import pyramid_expand, resize
 
 from dataset.records import ObjectBox
@@ -44,6 +45,22 @@ def test_boxes_fill_the_pixels_whose_centres_they_hold():
     expected = [[[0, 1, 1, 1], [0, 0, 0, 0]], [[0, 0, 0, 0], [1, 0, 0, 0]]]
     np.testing.assert_array_equal(location.boxes, expected)
     np.testing.assert_array_equal(location.mask, [[0, 1, 1, 1], [1, 0, 0, 0]])
+
+
+def test_boxes_fill_the_pixels_that_pycocotools_fills(random):
+    height, width = 11, 17
+    low = random.uniform(0, (14, 9), (200, 2))  # x, y
+    sides = random.uniform(1, 2, (200, 2))
+    low[::2], sides[::2] = low[::2].round(), sides[::2].round()
+    shares = np.hstack([low, low + sides]) / [width, height, width, height]
+    location = locate(shares.tolist(), (height, width))
+    encoded = coco_mask.frPyObjects(np.hstack([low, sides]), height, width)
+    expected = coco_mask.decode(encoded).transpose(2, 0, 1)
+    np.testing.assert_array_equal(location.boxes, expected)
+    for count in (1, 2, 7):
+        some = locate(shares[:count].tolist(), (height, width))
+        area = coco_mask.area(coco_mask.merge(encoded[:count]))
+        assert chance_scores(some)["energy"] == pytest.approx(area / height / width)
 
 
 def test_a_box_smaller_than_a_pixel_fills_one():

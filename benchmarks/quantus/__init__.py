@@ -1,0 +1,1 @@
+"""Quantus, the reference for scores of explanations."""
