@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import http.client
-import importlib.util
 import math
 import subprocess
 import zipfile
@@ -20,7 +19,7 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from dataset.vocabulary import split_words
 from evaluation.java import has_java, java_version
-from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert
+from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert, missing_packages
 
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
 SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
@@ -81,7 +80,12 @@ def _spice(references, candidates) -> dict[str, float]:
         )
     try:
         score, _ = scorer.compute_score(references, candidates)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+    except subprocess.CalledProcessError as error:
+        raise MetricError(
+            f"its Java process ended with code {error.returncode}; see what `java` "
+            "printed above. A trimmed Java lacks the JavaScript engine it needs."
+        ) from error
+    except (OSError, ValueError) as error:
         raise MetricError(f"its Java process failed ({error}).") from error
     if not math.isfinite(score):
         raise MetricError("it gave an image no score; see what `java` printed above.")
@@ -93,10 +97,10 @@ def _bert_score(references, candidates, model=DEFAULT_MODEL) -> dict[str, float 
         scorer = Bert(model)
     except ImportError as error:
         raise MetricError(str(error)) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # each of the model's files has its own reader
+        reason = " ".join(str(error).split()).rstrip(".")
         raise MetricError(
-            f"its model {str(model)!r} cannot be loaded: {reason} Name another model, "
+            f"its model {str(model)!r} cannot be loaded: {reason}. Name another model, "
             "or a folder that holds one, with --bert-model."
         ) from error
     score, _ = scorer.compute_score(references, candidates)
@@ -130,16 +134,10 @@ def _spice_needs() -> str:
     return f"needs Java 8 or 11; `java` is Java {version}. Put one of them on PATH"
 
 
-def _bert_score_needs() -> str:
-    if importlib.util.find_spec("bert_score"):
-        return ""
-    return "needs the package bert-score, which is not installed. Run `make metrics`"
-
-
 NEEDS: dict[str, Callable[[], str]] = {
     "meteor": _meteor_needs,
     "spice": _spice_needs,
-    "bert_score": _bert_score_needs,
+    "bert_score": missing_packages,
 }
 
 
@@ -247,7 +245,7 @@ def score_lines(
 
 
 def _check_images(references, candidates) -> None:
-    if set(references) != set(candidates):
+    if not references or set(references) != set(candidates):
         raise ValueError(
             f"Every image needs references and a caption; {len(references)} have "
             f"references, {len(candidates)} a caption, "

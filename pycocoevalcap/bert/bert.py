@@ -2,11 +2,30 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 DEFAULT_MODEL = "roberta-large"  # the library's own choice for English
+
+
+def missing_packages() -> str:
+    """Returns what BERTScore needs and does not find; empty if it can run.
+
+    From release 5 on, transformers ignores what bert-score asks of the tokenizers of
+    RoBERTa and GPT-2: a caption's first word is split otherwise and scores change.
+    """
+    try:
+        *_, release = map(version, ("bert-score", "torch", "transformers"))
+    except PackageNotFoundError as error:
+        return f"needs {error.name}, which is not installed. Run `make metrics`"
+    if int(release.partition(".")[0]) > 4:
+        return (
+            f"needs transformers below 5, which scores otherwise; {release} is "
+            "installed. Run `make metrics`"
+        )
+    return ""
 
 
 class Bert:
@@ -23,7 +42,7 @@ class Bert:
         signature: The model, its layer and the versions, as bert-score writes them.
 
     Raises:
-        ImportError: bert-score is not installed.
+        ImportError: A package is missing or too new.
         ValueError: There is no such model.
         OSError: The model can neither be read nor downloaded.
 
@@ -31,14 +50,12 @@ class Bert:
     """
 
     def __init__(self, model: str | Path = DEFAULT_MODEL):
-        try:
-            from bert_score import BERTScorer
-            from bert_score.utils import model2layers
-        except ImportError as error:
-            raise ImportError(
-                "BERTScore needs the package bert-score. Install it with "
-                f"`make metrics` or from requirements-metrics.txt ({error})."
-            ) from error
+        missing = missing_packages()
+        if missing:
+            raise ImportError(f"BERTScore {missing}.")
+        from bert_score import BERTScorer
+        from bert_score.utils import model2layers
+
         layers = _num_layers(str(model), model2layers)
         self._scorer = BERTScorer(model_type=str(model), num_layers=layers)
         self.signature: str = self._scorer.hash
@@ -48,7 +65,7 @@ class Bert:
     ) -> tuple[float, np.ndarray]:
         """Scores one caption of each image against its best-matching reference.
 
-        An empty caption scores 0, as in the library, whose newer versions fail on it.
+        An empty caption scores 0, as in the library.
 
         Args:
             gts: The references of every image.
@@ -66,16 +83,9 @@ class Bert:
                 f"{sum(map(len, res.values()))} of {len(res)}."
             )
         captions = [res[key][0] for key in gts]
-        references = [[text for text in texts if text] for texts in gts.values()]
-        pairs = zip(captions, references, strict=True)
-        full = [number for number, pair in enumerate(pairs) if all(pair)]
-        scores = np.zeros(len(captions))
-        if full:
-            _, _, f1 = self._scorer.score(
-                [captions[number] for number in full],
-                [references[number] for number in full],
-            )
-            scores[full] = [float(value) for value in f1]
+        references = [list(texts) for texts in gts.values()]
+        _, _, f1 = self._scorer.score(captions, references)
+        scores = np.asarray(f1, "float64")
         return float(scores.mean()), scores
 
     def method(self) -> str:
