@@ -1,8 +1,10 @@
 """What the command lines of several scripts have in common."""
 
 import argparse
+import logging
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,3 +73,30 @@ def not_negative(text: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"expected 0 or above; received {text!r}")
     return number
+
+
+def run_script(
+    name: str, work: Callable[[], Iterable[str] | None], resumes: bool = False
+) -> int:
+    """Does a script's work, names the problems and returns the exit code.
+
+    Args:
+        name: Of the script.
+        work: Reads the command line and prints the result. Returns the problems, if
+            any: those that it yields before an error are named too.
+        resumes: Whether --resume goes on where the user stops the script.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    problems = []
+    try:
+        for problem in work() or ():
+            problems.append(problem)
+    except (ValueError, OSError) as error:
+        problems.append(str(error))
+    except KeyboardInterrupt:
+        if not resumes:
+            raise
+        problems.append("stopped; the same command with --resume goes on.")
+    for problem in problems:
+        print(f"{name}: {problem}", file=sys.stderr)
+    return 2 if problems else 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
+from command_line import run_script
 from dataset import CaptionedImage
 from dataset.scenes import read_masks
 from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
@@ -27,7 +28,6 @@ from examination.script import (
     choose_settings,
     evaluation_parser,
     read_images,
-    run_script,
     score_images,
 )
 from models import Captioner, explain, load_captioner
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("evaluate_bbox.py", run, parse(argv))
+    return run_script("evaluate_bbox.py", lambda: run(parse(argv)), resumes=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
+from command_line import run_script
 from dataset import CaptionedImage
 from evaluation.caption_files import read_results
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
@@ -24,7 +25,6 @@ from examination.script import (
     choose_settings,
     evaluation_parser,
     read_images,
-    run_script,
     score_images,
 )
 from models import Captioner, load_captioner
@@ -140,7 +140,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("examine_word.py", run, parse(argv))
+    return run_script("examine_word.py", lambda: run(parse(argv)), resumes=True)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ python explain_image.py photo.jpg
 """
 
 import argparse
-import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from tqdm import tqdm
 
 import report
-from command_line import WHOLE, part, positive
+from command_line import WHOLE, part, positive, run_script
 from dataset.images import ImageError, list_images, load_image
 from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
 from models.decoder_relevance import contrast_token
@@ -130,26 +130,21 @@ def explain_photo(
     return explanations[0].caption, paths
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the script; returns its exit code."""
-    arguments = parse(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def run(arguments: argparse.Namespace) -> Iterator[str]:
+    """Explains the photos and prints the paths written; yields the problems."""
     photos, problems = list_photos(arguments.images)
-    paths: list[Path] = []
-    try:
-        captioner = load_captioner(arguments.model)
-        check_words(captioner, arguments)
-        paths, more = explain_photos(captioner, photos, arguments)
-        problems += more
-    except (ValueError, OSError) as error:
-        problems.append(str(error))
-    except KeyboardInterrupt:
-        problems.append("stopped; the same command with --resume goes on.")
+    yield from problems
+    captioner = load_captioner(arguments.model)
+    check_words(captioner, arguments)
+    paths, problems = explain_photos(captioner, photos, arguments)
     for path in paths:
         print(path)
-    for problem in problems:
-        print(f"explain_image.py: {problem}", file=sys.stderr)
-    return 2 if problems else 0
+    yield from problems
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("explain_image.py", lambda: run(parse(argv)), resumes=True)
 
 
 if __name__ == "__main__":

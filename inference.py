@@ -9,7 +9,6 @@ the same command without --shard, and with --merge and the names of all outputs.
 """
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from tqdm import tqdm
 
-from command_line import add_shard_options, not_negative, positive
+from command_line import add_shard_options, not_negative, positive, run_script
 from dataset import READERS, CaptionedImage
 from dataset.images import list_images
 from evaluation.caption_files import CaptionFiles, number_ids, to_record
@@ -154,17 +153,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    arguments = parse(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        problems = run(arguments)
-    except (ValueError, OSError) as error:
-        problems = [str(error)]
-    except KeyboardInterrupt:
-        problems = ["stopped; the same command with --resume goes on."]
-    for problem in problems:
-        print(f"inference.py: {problem}", file=sys.stderr)
-    return 2 if problems else 0
+    return run_script("inference.py", lambda: run(parse(argv)), resumes=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from command_line import run_script
 from dataset.scene_files import write_like_coco2017, write_like_flickr30k
 from dataset.scenes import write_scenes
 
@@ -18,8 +19,8 @@ LAYOUTS = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the script; returns its exit code."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--layout", choices=LAYOUTS, default="scenes")
@@ -27,15 +28,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dev", type=int, default=100)
     parser.add_argument("--test", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def render(arguments: argparse.Namespace) -> Path:
+    """Writes the dataset; returns its folder."""
     counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
-    try:
-        LAYOUTS[arguments.layout](arguments.output, counts, arguments.seed)
-    except (ValueError, OSError) as error:
-        print(f"render_scenes: {error}", file=sys.stderr)
-        return 2
-    print(arguments.output)
-    return 0
+    LAYOUTS[arguments.layout](arguments.output, counts, arguments.seed)
+    return arguments.output
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("render_scenes", lambda: print(render(parse(argv))))
 
 
 if __name__ == "__main__":

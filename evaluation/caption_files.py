@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
-from evaluation.journal import Journal, refuse_existing
+from evaluation.journal import Journal, refuse_existing, require_json
 
 NUMBERED = ("coco2017",)  # datasets whose ids are numbers
 _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
@@ -29,11 +29,7 @@ class CaptionFiles:
     results: Path
 
     def __post_init__(self):
-        if self.results.suffix != ".json":
-            raise ValueError(
-                f"The captions are written as JSON; expected --output FILE.json, "
-                f"received {self.results}."
-            )
+        require_json(self.results, "captions")
 
     @property
     def nbest(self) -> Path:

@@ -86,6 +86,23 @@ def read_shards(journals: Iterable[Path], settings: Mapping) -> list[dict]:
     return records
 
 
+def require_json(path: Path, what: str) -> None:
+    """Refuses results that would be written to another file than a JSON file.
+
+    Args:
+        path: Of the results.
+        what: They are, in the plural.
+
+    Raises:
+        ValueError: The path does not end in .json.
+    """
+    if path.suffix != ".json":
+        raise ValueError(
+            f"The {what} are written as JSON; expected --output FILE.json, received "
+            f"{path}."
+        )
+
+
 def refuse_existing(paths: Iterable[Path]) -> None:
     """Refuses to replace the files of an earlier run.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import write_whole
-from evaluation.journal import Journal, refuse_existing
+from evaluation.journal import Journal, refuse_existing, require_json
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,7 @@ class ScoreFiles:
     endings: tuple[str, ...]
 
     def __post_init__(self):
-        if self.results.suffix != ".json":
-            raise ValueError(
-                f"The scores are written as JSON; expected --output FILE.json, "
-                f"received {self.results}."
-            )
+        require_json(self.results, "scores")
 
     @property
     def journal(self) -> Journal:

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -92,6 +91,8 @@ def score_images(
         The records of all images in order, {"image_id": ..., ...}, and the problems
         of those that have none.
     """
+    # Captions of several lengths are compiled one after the other, which it warns of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     shards = [ScoreFiles(path, ()).journal.path for path in arguments.merge]
     found = read_shards(shards, settings)
     found += files.journal.read(settings) if arguments.resume else []
@@ -119,23 +120,3 @@ def score_images(
         files.journal.append([known[key]])
     finished = [image.image_id for image in images if image.image_id in known]
     return [known[key] for key in finished], problems
-
-
-def run_script(
-    name: str,
-    run: Callable[[argparse.Namespace], list[str]],
-    arguments: argparse.Namespace,
-) -> int:
-    """Runs a script, names the problems that it returns, and returns its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # Captions of several lengths are compiled one after the other, which it warns of.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        problems = run(arguments)
-    except (ValueError, OSError) as error:
-        problems = [str(error)]
-    except KeyboardInterrupt:
-        problems = ["stopped; the same command with --resume goes on."]
-    for problem in problems:
-        print(f"{name}: {problem}", file=sys.stderr)
-    return 2 if problems else 0

@@ -10,6 +10,8 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
+from command_line import run_script
+
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
@@ -18,17 +20,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     folder = parser.parse_args(argv).output
-    try:
-        collect(folder)
-    except (ValueError, OSError) as error:
-        print(f"example_images: {error}", file=sys.stderr)
-        return 2
-    print(folder)
-    return 0
+    return run_script("example_images", lambda: print(collect(folder)))
 
 
-def collect(folder: Path) -> None:
-    """Writes every photograph as a JPEG file.
+def collect(folder: Path) -> Path:
+    """Writes every photograph as a JPEG file; returns the folder.
 
     Raises:
         ValueError: The folder is a file.
@@ -39,6 +35,7 @@ def collect(folder: Path) -> None:
     for name in PHOTOGRAPHS:
         pixels = getattr(data, name)()
         Image.fromarray(pixels).save(folder / f"{name}.jpg", quality=92)
+    return folder
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ Stopped anywhere, the same command goes on; more modes and seeds can be added to
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from command_line import positive
+from command_line import positive, run_script
 from dataset import READERS, CaptionedImage
 from evaluation.captions import check_metrics
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
@@ -123,14 +122,9 @@ def score_captioner(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        paths = run_experiment(parse(argv))
-    except (ValueError, OSError) as error:
-        print(f"lrp_inference: {error}", file=sys.stderr)
-        return 2
-    print(*paths, sep="\n")
-    return 0
+    return run_script(
+        "lrp_inference", lambda: print(*run_experiment(parse(argv)), sep="\n")
+    )
 
 
 if __name__ == "__main__":

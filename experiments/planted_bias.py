@@ -13,7 +13,6 @@ Stopped anywhere, the same command goes on.
 
 import argparse
 import functools
-import logging
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import positive
+from command_line import positive, run_script
 from config import DECODERS
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
@@ -58,7 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--decoder", choices=DECODERS, default=DECODERS[0])
     add("--modes", nargs="+", choices=MODES, default=["plain", "context"])
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
-    add("--images", type=positive, default=[800, 100, 200], nargs=3, metavar="N")
+    add("--images", type=positive, default=[800, 100, 300], nargs=3, metavar="N")
     add("--encoder-weights", default="flickr8k-adaptive-attention", metavar="NAME")
     add(
         "--train",
@@ -194,14 +193,9 @@ def areas_of(words: Sequence[Sequence[Mapping]]) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        paths = run_experiment(parse(argv))
-    except (ValueError, OSError) as error:
-        print(f"planted_bias: {error}", file=sys.stderr)
-        return 2
-    print(*paths, sep="\n")
-    return 0
+    return run_script(
+        "planted_bias", lambda: print(*run_experiment(parse(argv)), sep="\n")
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataset.files import write_whole
 from training.scoring import SCORES
 
 MODES = ("plain", *LRP_MODES)
-PIXEL_WORDS = 2  # of an image that the modes by pixels weigh; each is explained
+PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
 RESULTS = ("results.json", "results.md")
 
 

@@ -7,7 +7,6 @@ read; nothing in it is ever executed.
 """
 
 import argparse
-import logging
 import re
 import statistics
 import sys
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from command_line import run_script
 from config import PRESETS
 from dataset.keras_words import Words, arrange_words, read_words
 from dataset.vocabulary import PADDING
@@ -92,8 +92,8 @@ class Target(NamedTuple):
     end: str
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the script; returns its exit code."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path, help="keras_model.hdf5")
     parser.add_argument(
@@ -107,21 +107,19 @@ def main(argv: list[str] | None = None) -> int:
         "--dataset", choices=DATASETS, default=DATASETS[0], help="it was trained on"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        if arguments.output.exists() and not arguments.overwrite:
-            raise ConversionError(
-                f"{arguments.output} exists. Replace it (--overwrite) or name another "
-                "(--output)."
-            )
-        words = arrange_words(read_words(arguments.vocabulary))
-        convert(arguments.weights, words, arguments.dataset).save_run(arguments.output)
-    except (ValueError, OSError) as error:
-        print(f"models.convert_original: {error}", file=sys.stderr)
-        return 2
-    print(arguments.output)
-    return 0
+    return parser.parse_args(argv)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the converted captioner and prints its folder."""
+    output = arguments.output
+    if output.exists() and not arguments.overwrite:
+        raise ConversionError(
+            f"{output} exists. Replace it (--overwrite) or name another (--output)."
+        )
+    words = arrange_words(read_words(arguments.vocabulary))
+    convert(arguments.weights, words, arguments.dataset).save_run(output)
+    print(output)
 
 
 def convert(path: str | Path, words: Words, dataset: str) -> Captioner:
@@ -286,6 +284,11 @@ def _unnumbered(layer: str) -> str:
 
 def _text(name: bytes | str) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("models.convert_original", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

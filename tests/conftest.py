@@ -1,4 +1,4 @@
-"""Tiny models and where the reference numbers lie."""
+"""Tiny models, a tiny dataset and where the reference numbers lie."""
 
 import os
 from pathlib import Path
@@ -8,15 +8,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from config import Config
 from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner
 from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
 
+pytest.register_assert_rewrite("tiny_training")
+
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 WORDS = ("a", "dog", "cat", "runs", "sits", "on", "the", "green", "grass", "ball")
+CAPTIONS = (
+    ("A red dog runs.", "The dog runs fast"),
+    ("A blue bird flies.", "The bird flies away"),
+    ("A green frog sits on grass.", "The frog sits"),
+)
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 
@@ -134,8 +142,40 @@ def build_tiny_vgg16(include_top: bool, weights, input_shape) -> keras.Model:
     return model
 
 
+TINY_VGG16 = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
+
+
 @pytest.fixture
 def tiny_vgg16(monkeypatch):
     """Makes `build_encoder` build a tiny network of features (4, 5, 7)."""
-    kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
-    monkeypatch.setitem(ENCODERS, "vgg16", kind)
+    monkeypatch.setitem(ENCODERS, "vgg16", TINY_VGG16)
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """A tiny encoder, and the tokenizer that starts no Java."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(ENCODERS, "vgg16", TINY_VGG16)
+        monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    """Eight images for training and four for validation in the Flickr layout."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("images", "text"):
+        (folder / name).mkdir()
+    generator = np.random.default_rng(0)
+    tokens, names = [], []
+    for number in range(12):
+        kind = number % 3
+        pixels = generator.integers(0, 100, (20, 30, 3), dtype=np.uint8)
+        pixels[..., kind] += 150
+        names.append(f"{number}.png")
+        Image.fromarray(pixels).save(folder / "images" / names[-1])
+        tokens += [f"{names[-1]}#{k}\t{c}" for k, c in enumerate(CAPTIONS[kind])]
+    (folder / "text/t.token.txt").write_text("\n".join(tokens))
+    (folder / "text/t.trainImages.txt").write_text("\n".join(names[:8]))
+    (folder / "text/t.devImages.txt").write_text("\n".join(names[8:]))
+    return folder

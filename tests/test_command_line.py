@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from command_line import WHOLE, Part, part
+from command_line import WHOLE, Part, part, run_script
 
 
 def test_parts_share_the_work():
@@ -23,3 +23,37 @@ def test_other_parts_are_refused(text):
         argparse.ArgumentTypeError, match="expected INDEX/COUNT, as 0/4"
     ):
         part(text)
+
+
+def test_a_script_without_problems(capsys):
+    assert run_script("a.py", lambda: print("done")) == 0
+    assert run_script("a.py", list) == 0
+    assert capsys.readouterr() == ("done\n", "")
+
+
+def stop(error):
+    yield "b.jpg is no photo."
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError("x must be 1."), OSError("x must be 1.")])
+def test_problems_before_an_error_are_named_too(capsys, error):
+    assert run_script("a.py", lambda: stop(error)) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["a.py: b.jpg is no photo.", "a.py: x must be 1."]
+
+
+def test_a_stopped_script_says_how_it_goes_on(capsys):
+    assert run_script("a.py", lambda: stop(KeyboardInterrupt), resumes=True) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "a.py: b.jpg is no photo.",
+        "a.py: stopped; the same command with --resume goes on.",
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        run_script("a.py", lambda: stop(KeyboardInterrupt))
+
+
+def test_other_errors_are_mistakes_of_ours():
+    with pytest.raises(KeyError):
+        run_script("a.py", lambda: stop(KeyError))

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import IS_TENSORFLOW
-from test_train import arguments_of, data_dir, quick, read_history  # noqa: F401
+from tiny_training import arguments_of, read_history
 from train_on_devices import keep_last, last_folder
 
 import train
@@ -22,6 +22,8 @@ from command_line import WHOLE, Part
 from config import Config
 from models import load_captioner
 from training.devices import Devices, HostBatches, own_folder, start_devices
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 WORKER = Path(__file__).with_name("train_on_devices.py")
 ENGINE = "mirrored" if IS_TENSORFLOW else "data_parallel"
@@ -43,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(folder, data_dir):  # noqa: F811
+def alone(quick, folder, data_dir):
     """A run of one device; the second of its two batches has three images of four."""
     run = folder / "alone"
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -52,7 +54,7 @@ def alone(folder, data_dir):  # noqa: F811
     return run
 
 
-def start(data_dir, run, num_devices, kill_after, *options):  # noqa: F811
+def start(data_dir, run, num_devices, kill_after, *options):
     arguments = arguments_of(data_dir, run, "--limit", "7", **SETTINGS)
     command = [sys.executable, WORKER, num_devices, kill_after, *arguments, *options]
     return subprocess.Popen(
@@ -86,7 +88,7 @@ def assert_as_alone(run, alone):
             np.testing.assert_allclose(weight, expected, atol=ATOL, err_msg=weight.path)
 
 
-def test_two_devices_train_as_one_and_go_on_when_killed(alone, folder, data_dir):  # noqa: F811
+def test_two_devices_train_as_one_and_go_on_when_killed(alone, folder, data_dir):
     run = folder / "two"
     finish(start(data_dir, run, 2, 1, "--distribute", ENGINE))
     assert_as_alone(run, alone)
@@ -95,7 +97,7 @@ def test_two_devices_train_as_one_and_go_on_when_killed(alone, folder, data_dir)
 
 
 @pytest.mark.skipif(IS_TENSORFLOW, reason="several hosts train on JAX")
-def test_two_hosts_train_as_one(alone, folder, data_dir):  # noqa: F811
+def test_two_hosts_train_as_one(alone, folder, data_dir):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -179,7 +181,7 @@ def test_engines_that_cannot_are_refused(options, message):
         start_devices(*options)
 
 
-def test_nothing_is_written_before_a_refusal(data_dir, tmp_path, capsys):  # noqa: F811
+def test_nothing_is_written_before_a_refusal(data_dir, tmp_path, capsys):
     run = tmp_path / "run"
     assert train.main(arguments_of(data_dir, run, "--distribute", OTHER)) == 2
     assert capsys.readouterr().err.startswith(f"train.py: --distribute {OTHER} needs")

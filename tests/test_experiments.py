@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import randomize, tiny_encoder
-from test_train import TINY, quick  # noqa: F401
+from tiny_training import TINY
 
 import train
 from config import Config
@@ -14,6 +14,8 @@ from dataset.vocabulary import Vocabulary
 from experiments import lrp_inference, planted_bias
 from experiments.workbench import summarize, table, tuning_settings
 from models.captioner import Captioner
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 SETTINGS = TINY | {"epochs": 1, "warmup_steps": 0, "max_caption_words": 20}
 

@@ -5,15 +5,11 @@ import numpy as np
 import pytest
 from conftest import tiny_captioner
 from keras import ops
-from test_train import (  # noqa: F401
-    Killed,
+from tiny_training import (
     arguments_of,
-    assert_same_run,
-    data_dir,
-    quick,
+    assert_goes_on_exactly,
     read_history,
     resume_arguments,
-    run_training,
 )
 
 import models.lrp_inference
@@ -38,6 +34,8 @@ from models.lrp_inference import (
 )
 from models.methods import RELEVANCE
 from models.relevance_rules import Operations, stabilizer
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 B, N, T, Q, V = 2, 3, 9, 11, 13  # images, captions, steps, predicted words, vocabulary
 PLAIN = Operations()
@@ -367,14 +365,14 @@ def test_pixel_weights_are_trained_with_and_change_little():
 
 
 @pytest.fixture(scope="module")
-def start(data_dir, tmp_path_factory):  # noqa: F811
+def start(quick, data_dir, tmp_path_factory):
     """A plain run to go on from."""
     run = tmp_path_factory.mktemp("start") / "run"
     assert train.main(arguments_of(data_dir, run, epochs=3)) == 0
     return run
 
 
-def tune_arguments(data_dir, run, start, *settings) -> list[str]:  # noqa: F811
+def tune_arguments(data_dir, run, start, *settings) -> list[str]:
     paths = resume_arguments(data_dir, run)[:-1]
     fields = ["learning_rate=0.01", "epochs=2", "label_smoothing=0.1", *settings]
     objective = ["--objective", "lrp_inference"]
@@ -382,26 +380,15 @@ def tune_arguments(data_dir, run, start, *settings) -> list[str]:  # noqa: F811
 
 
 @pytest.mark.parametrize("mode", ["context", "pos_mean"])
-def test_a_killed_run_goes_on_exactly(
-    data_dir,  # noqa: F811
-    start,
-    tmp_path,
-    monkeypatch,
-    mode,
-):
-    runs = []
-    for name, kill in {"whole": None, "killed": ("batch", 1, 0)}.items():
-        run, states = tmp_path / name, {}
-        arguments = tune_arguments(
-            data_dir, run, start, f"lrp_mode={mode}", "lrp_words=2", "flip_images=true"
-        )
-        if kill:
-            run_training(arguments, states, monkeypatch, kill)
-            arguments = resume_arguments(data_dir, run)
-        run_training(arguments, states, monkeypatch)
-        runs.append((run, states))
-    assert_same_run(*runs)
-    run = runs[0][0]
+def test_a_killed_run_goes_on_exactly(data_dir, start, tmp_path, monkeypatch, mode):
+    settings = [f"lrp_mode={mode}", "lrp_words=2", "flip_images=true"]
+    run = assert_goes_on_exactly(
+        tmp_path,
+        data_dir,
+        monkeypatch,
+        ("batch", 1, 0),
+        lambda run: tune_arguments(data_dir, run, start, *settings),
+    )
     assert list(read_history(run)[0]) == [
         "epoch",
         "loss",
@@ -414,7 +401,7 @@ def test_a_killed_run_goes_on_exactly(
     assert captioner.config.weight_average == 0.5
 
 
-def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):  # noqa: F811
+def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):
     histories = []
     for name in ("lrp_inference", "cross_entropy"):
         run = tmp_path / name

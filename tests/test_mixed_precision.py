@@ -7,15 +7,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import WORDS, randomize, tiny_captioner, tiny_encoder
-from test_train import (  # noqa: F401
-    arguments_of,
-    assert_same_run,
-    data_dir,
-    quick,
-    read_history,
-    resume_arguments,
-    run_training,
-)
+from tiny_training import arguments_of, assert_goes_on_exactly, read_history
 
 import train
 from config import DECODERS, HALVES, Config
@@ -25,6 +17,9 @@ from models import explain, load_captioner
 from models.encoder import computing_in
 from models.lrp_inference import LRPInferenceCaptioner
 from training.callbacks import averaged_weights
+from training.start import new_config
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 # bfloat16 keeps 8 bits and float16 11; a loss sums a few roundings.
 TOLERANCES = {"bfloat16": 2e-2, "float16": 2e-3}
@@ -191,25 +186,16 @@ def test_the_trained_layers_of_the_encoder_are_half_for_a_while():
     assert layer.dtype_policy.name == "float32"
 
 
-def test_a_run_is_resumed_and_loads_in_float32(
-    data_dir,  # noqa: F811
-    tmp_path,
-    monkeypatch,
-):
-    runs = []
-    for name, kills in {"whole": [], "killed": [("batch", 1, 0)]}.items():
-        run, states = tmp_path / name, {}
-        more = ["--mixed-precision", "float16"]
-        arguments = arguments_of(
-            data_dir, run, *more, epochs=2, trainable_from="block5_conv3"
-        )
-        for kill in kills:
-            run_training(arguments, states, monkeypatch, kill)
-            arguments = resume_arguments(data_dir, run)
-        run_training(arguments, states, monkeypatch)
-        runs.append((run, states))
-    assert_same_run(*runs)
-    run = runs[0][0]
+def test_a_run_is_resumed_and_loads_in_float32(data_dir, tmp_path, monkeypatch):
+    options = ["--mixed-precision", "float16"]
+    settings = {"epochs": 2, "trainable_from": "block5_conv3"}
+    run = assert_goes_on_exactly(
+        tmp_path,
+        data_dir,
+        monkeypatch,
+        ("batch", 1, 0),
+        lambda run: arguments_of(data_dir, run, *options, **settings),
+    )
     assert json.loads((run / "config.json").read_text())["mixed_precision"] == "float16"
     captioner = load_captioner(run)
     assert {weight.dtype for weight in captioner.decoder.trainable_weights} == {
@@ -231,7 +217,7 @@ def test_the_option_is_bfloat16_unless_it_says_more():
         ([], ""),
     ):
         arguments = train.parse([*paths, *options])
-        assert train.adapt(Config(), arguments).mixed_precision == expected
+        assert new_config(arguments).mixed_precision == expected
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,11 @@ import csv
 import json
 
 import pytest
-from conftest import build_tiny_vgg16
 
 import train
 from config import PRESETS
 from dataset import render_scenes
 from models.captioner import load_captioner
-from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
 
 NUM_IMAGES = {"train": 44, "dev": 2, "test": 1}
 SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=2")
@@ -18,11 +16,8 @@ SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=2")
 
 @pytest.mark.parametrize("name", ["flickr30k", "coco2017"])
 def test_a_preset_trains_resumes_captions_and_scores(
-    tmp_path, monkeypatch, capsys, name
+    quick, tmp_path, monkeypatch, capsys, name
 ):
-    kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
-    monkeypatch.setitem(ENCODERS, "vgg16", kind)
-    monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
     data, run = tmp_path / "data", tmp_path / "run"
     numbers = [text for s, n in NUM_IMAGES.items() for text in (f"--{s}", str(n))]
     layout = ["--layout", name, "--output", str(data)]

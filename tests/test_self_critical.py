@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import tiny_captioner
 from pycocoevalcap.cider.cider import Cider
-from test_train import arguments_of, data_dir, quick, resume_arguments  # noqa: F401
+from tiny_training import arguments_of, resume_arguments
 
 import train
 from config import Config
@@ -16,6 +16,8 @@ from models.sampling import sample_captions
 from training.callbacks import BACKUP
 from training.cider_reward import CiderReward
 from training.self_critical import advantages, draw_batch
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 WORDS = np.array(["a", "b", "c", "d", "e", "f", "g"])
 
@@ -123,7 +125,7 @@ def test_every_word_weighs_what_its_caption_gained():
 SETTINGS = {"objective": "self_critical", "learning_rate": 0.01, "epochs": 6}
 
 
-def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):  # noqa: F811
+def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):
     run = tmp_path / "run"
     assert train.main(arguments_of(data_dir, run, **SETTINGS)) == 0
     with (run / "history.csv").open(newline="") as file:

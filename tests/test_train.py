@@ -1,19 +1,24 @@
 """Training: the files of a run, its refusals, and that a killed run goes on exactly."""
 
 import collections
-import csv
-import gc
 import json
 import re
 import shutil
-import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from conftest import build_tiny_vgg16, tiny_captioner
-from PIL import Image
+from conftest import CAPTIONS, tiny_captioner
+from tiny_training import (
+    Killed,
+    arguments_of,
+    assert_goes_on_exactly,
+    assert_same_run,
+    read_history,
+    resume_arguments,
+    run_training,
+)
 
 import train
 from config import PRESETS, Config
@@ -21,149 +26,19 @@ from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import Captioner, load_captioner
-from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind, build_encoder
+from models.encoder import build_encoder
 from models.run_files import RUN_FILES
 from training import export
-from training.callbacks import BACKUP, Backup, averaged_weights, build_callbacks
+from training.callbacks import BACKUP, Backup, averaged_weights
 from training.data import read_split
 
-CAPTIONS = (
-    ("A red dog runs.", "The dog runs fast"),
-    ("A blue bird flies.", "The bird flies away"),
-    ("A green frog sits on grass.", "The frog sits"),
-)
-TINY = {
-    "embedding_size": 5,
-    "hidden_size": 16,
-    "images_per_batch": 4,
-    "captions_per_image": 2,
-    "words_per_image": 9,
-    "max_caption_words": 6,
-    "min_word_count": 1,
-    "feature_scale": 1.0,
-    "dropout": 0.1,
-    "label_smoothing": 0.0,
-    "learning_rate": 0.1,
-    "warmup_steps": 2,
-    "weight_average": 0.5,
-    "beam_size": 2,
-    "epochs": 4,
-}
+pytestmark = pytest.mark.usefixtures("quick")
+
 COLUMNS = ["epoch", "loss", "token_accuracy", "val_cider"]
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    """Eight images for training and four for validation in the Flickr layout."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("images", "text"):
-        (folder / name).mkdir()
-    generator = np.random.default_rng(0)
-    tokens, names = [], []
-    for number in range(12):
-        kind = number % 3
-        pixels = generator.integers(0, 100, (20, 30, 3), dtype=np.uint8)
-        pixels[..., kind] += 150
-        names.append(f"{number}.png")
-        Image.fromarray(pixels).save(folder / "images" / names[-1])
-        tokens += [f"{names[-1]}#{k}\t{c}" for k, c in enumerate(CAPTIONS[kind])]
-    (folder / "text/t.token.txt").write_text("\n".join(tokens))
-    (folder / "text/t.trainImages.txt").write_text("\n".join(names[:8]))
-    (folder / "text/t.devImages.txt").write_text("\n".join(names[8:]))
-    return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """A tiny encoder, and the tokenizer that starts no Java."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        kind = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
-        monkeypatch.setitem(ENCODERS, "vgg16", kind)
-        monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
-        yield
-
-
-def arguments_of(data_dir, run, *more, **settings) -> list[str]:
-    fields = [f"{name}={value}" for name, value in (TINY | settings).items()]
-    paths = ["--data-dir", data_dir, "--run", run, "--cache-dir", run.parent / "cache"]
-    start = ["--config", "flickr8k", "--encoder-weights", "none", "--set", *fields]
-    return [str(argument) for argument in (*paths, *start, *more)]
-
-
-def resume_arguments(data_dir, run) -> list[str]:
-    paths = ["--data-dir", data_dir, "--run", run, "--cache-dir", run.parent / "cache"]
-    return [str(argument) for argument in (*paths, "--resume")]
-
-
-def read_history(run) -> list[dict[str, str]]:
-    with (run / "history.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-class Killed(BaseException):
-    """What a killed run raises."""
-
-
-class Recorder(keras.callbacks.Callback):
-    """Keeps the weights and the optimizer's state after every epoch."""
-
-    def __init__(self, states: dict):
-        super().__init__()
-        self.states = states
-
-    def on_epoch_end(self, epoch, logs=None):
-        variables = [*self.model.variables, *self.model.optimizer.variables]
-        self.states[epoch] = [variable.numpy() for variable in variables]
-
-
-class Killer(keras.callbacks.Callback):
-    """Ends a run at the first batch or at the end of an epoch, or after the last."""
-
-    def __init__(self, event: str, epoch: int):
-        super().__init__()
-        self.event, self.epoch, self.current = event, epoch, -1
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.current = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._kill("batch")
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._kill("epoch")
-
-    def on_train_end(self, logs=None):
-        self._kill("train")
-
-    def _kill(self, event):
-        if (event, self.current) == (self.event, self.epoch):
-            raise Killed
-
-
-def run_training(arguments, states, monkeypatch, kill=None):
-    """Runs train.py; kill is (event, epoch, place among the callbacks)."""
-
-    def with_recorder(*inputs):
-        found = [*build_callbacks(*inputs), Recorder(states)]
-        if kill:
-            event, epoch, place = kill
-            found.insert(place, Killer(event, epoch))
-        return found
-
-    monkeypatch.setattr(train, "build_callbacks", with_recorder)
-    if kill is None:
-        assert train.main(arguments) == 0
-        return
-    with warnings.catch_warnings():
-        # A killed run leaves its files open.
-        warnings.simplefilter("ignore", ResourceWarning)
-        with pytest.raises(Killed):
-            train.main(arguments)
-        gc.collect()
-
-
-@pytest.fixture(scope="module")
-def straight(data_dir, tmp_path_factory):
+def straight(quick, data_dir, tmp_path_factory):
     """A run of four epochs: its folder and its state after each."""
     run, states = tmp_path_factory.mktemp("straight") / "run", {}
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -205,17 +80,6 @@ def test_the_captioner_of_a_run(straight):
     assert (captioner.config.hidden_size, captioner.config.epochs) == (16, 4)
     words = {w for texts in CAPTIONS for text in texts for w in split_words(text)}
     assert set(captioner.vocabulary.words[3:]) == words
-
-
-def test_learning_rate_rises_and_falls():
-    config = Config(schedule="cosine", learning_rate=0.4, warmup_steps=4)
-    rate = train.learning_rate(config, 12)
-    found = [float(rate(step)) for step in (0, 1, 4, 8, 12)]
-    np.testing.assert_allclose(found, [0, 0.1, 0.4, 0.2, 0], atol=1e-6)
-    config = config.replace(warmup_steps=0)
-    cold = train.learning_rate(config, 12)
-    np.testing.assert_allclose([float(cold(s)) for s in (0, 6)], [0.4, 0.2], atol=1e-6)
-    assert train.learning_rate(config.replace(schedule="constant"), 12) == 0.4
 
 
 def test_averaged_weights_are_given_for_a_while():
@@ -267,23 +131,6 @@ def be_killed(*arguments):
     raise Killed
 
 
-def assert_same_run(found, expected):
-    (run, states), (straight_run, straight_states) = found, expected
-    assert read_history(run) == read_history(straight_run)
-    for name in ("config.json", "vocabulary.json", "scores.json"):
-        assert (run / name).read_text() == (straight_run / name).read_text()
-    assert list(states) == list(straight_states)
-    for epoch, arrays in straight_states.items():
-        for one, other in zip(states[epoch], arrays, strict=True):
-            np.testing.assert_array_equal(one, other, f"epoch {epoch}")
-    one, other = load_captioner(run), load_captioner(straight_run)
-    for weight, expected_weight in zip(one.weights, other.weights, strict=True):
-        np.testing.assert_array_equal(weight, expected_weight)
-    assert sorted(path.name for path in run.iterdir()) == sorted(
-        path.name for path in straight_run.iterdir()
-    )
-
-
 def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     """The encoder is trained; the rate is halved and the training stopped early."""
     settings = {
@@ -298,22 +145,18 @@ def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     }
     fields = [f"{name}={value}" for name, value in settings.items()]
     start = ["--from", str(straight[0]), "--set", *fields]
-    runs = []
-    for name, kills in {"whole": [], "killed": [("batch", 2, 0)]}.items():
-        run, states = tmp_path / name, {}
-        resume = resume_arguments(data_dir, run)
-        arguments = [*resume[:-1], *start]
-        for kill in kills:
-            run_training(arguments, states, monkeypatch, kill)
-            arguments = resume
-        run_training(arguments, states, monkeypatch)
-        runs.append((run, states))
-    assert_same_run(*runs)
-    history = read_history(runs[0][0])
+    run = assert_goes_on_exactly(
+        tmp_path,
+        data_dir,
+        monkeypatch,
+        ("batch", 2, 0),
+        lambda run: [*resume_arguments(data_dir, run)[:-1], *start],
+    )
+    history = read_history(run)
     assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
     rates = [float(row["learning_rate"]) for row in history]
     np.testing.assert_allclose(rates, [1e-7, 1e-7, 5e-8, 2.5e-8], rtol=1e-5)
-    check_what_was_tuned(load_captioner(straight[0]), load_captioner(runs[0][0]))
+    check_what_was_tuned(load_captioner(straight[0]), load_captioner(run))
 
 
 def check_what_was_tuned(before, after):

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-from conftest import IS_TENSORFLOW, build_tiny_vgg16
-from test_train import Killed, Killer
+from conftest import IS_TENSORFLOW, TINY_VGG16
+from tiny_training import Killed, Killer
 
 import train
 from evaluation import captions
-from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
+from models.encoder import ENCODERS
 
 OPTIONS = ("--distribute", "--data-dir", "--run", "--cache-dir", "--limit")
 
@@ -73,7 +73,7 @@ def train_until_killed(arguments: list[str], epoch: int) -> list[str]:
 
 def main(num_devices: int, kill_after: int, arguments: list[str]) -> int:
     """Trains; returns the exit code of train.py."""
-    ENCODERS["vgg16"] = EncoderKind(build_tiny_vgg16, "block5_conv3", CAFFE_MEAN)
+    ENCODERS["vgg16"] = TINY_VGG16
     captions.has_java = lambda: False
     train.build_callbacks = keep_last(train.build_callbacks)
     if IS_TENSORFLOW:

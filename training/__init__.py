@@ -1,1 +1,1 @@
-"""What `train.py` puts together: the data of a run and its callbacks."""
+"""What `train.py` puts together: the start of a run, its data and its callbacks."""

@@ -8,7 +8,6 @@ Source: Wortsman et al. 2022 (arXiv 2203.05482), model soups.
 
 import argparse
 import json
-import logging
 import math
 import shutil
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import not_negative
+from command_line import not_negative, run_script
 from dataset.files import write_whole
 from evaluation.captions import check_metrics
 from models.captioner import Captioner, load_captioner
@@ -26,8 +25,8 @@ from training.data import encode_images, read_split
 from training.scoring import SCORES, write_scores
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs the script; returns its exit code."""
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument(
@@ -53,19 +52,14 @@ def main(argv: list[str] | None = None) -> int:
         help="a shipped captioner with the same encoder, which is not kept twice",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
-    arguments = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        export(arguments)
-    except (ValueError, OSError) as error:
-        print(f"training.export: {error}", file=sys.stderr)
-        return 2
-    print(arguments.output)
-    return 0
+    return parser.parse_args(argv)
 
 
-def export(arguments: argparse.Namespace) -> None:
+def export(arguments: argparse.Namespace) -> Path:
     """Writes the average of the runs in half precision with its scores on dev.
+
+    Returns:
+        The folder written.
 
     Raises:
         ValueError: A run is not finished or does not fit the others, the output
@@ -96,6 +90,7 @@ def export(arguments: argparse.Namespace) -> None:
     shipped = load_captioner(output)
     encoded = encode_images(shipped, images, arguments.cache_dir)
     write_scores(output, shipped, encoded, metrics)
+    return output
 
 
 def average(runs: Sequence[Path], shares: Sequence[float]) -> Captioner:
@@ -149,6 +144,11 @@ def share_encoder(folder: Path, name: str) -> None:
     reference = json.dumps({"captioner": name}) + "\n"
     write_whole(folder / SHARED_ENCODER, reference.encode())
     (folder / "encoder.weights.h5").unlink()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("training.export", lambda: print(export(parse(argv))))
 
 
 if __name__ == "__main__":

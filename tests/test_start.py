@@ -1,0 +1,60 @@
+"""What a training begins with."""
+
+import numpy as np
+import pytest
+from tiny_training import Killed, arguments_of, resume_arguments
+
+import train
+from config import Config
+from dataset import READERS
+from training.start import learning_rate, list_settings
+
+
+def test_learning_rate_rises_and_falls():
+    config = Config(schedule="cosine", learning_rate=0.4, warmup_steps=4)
+    rate = learning_rate(config, 12)
+    found = [float(rate(step)) for step in (0, 1, 4, 8, 12)]
+    np.testing.assert_allclose(found, [0, 0.1, 0.4, 0.2, 0], atol=1e-6)
+    config = config.replace(warmup_steps=0)
+    cold = learning_rate(config, 12)
+    np.testing.assert_allclose([float(cold(s)) for s in (0, 6)], [0.4, 0.2], atol=1e-6)
+    assert learning_rate(config.replace(schedule="constant"), 12) == 0.4
+
+
+def test_settings_of_the_options_come_first():
+    paths = ["--run", "r", "--data-dir", "d"]
+    options = ["--decoder", "grid_td", "--objective", "lrp_inference"]
+    more = ["--mixed-precision", "--set", "lrp_mode=context", "epochs=3"]
+    assert list_settings(train.parse([*paths, *options, *more])) == [
+        "decoder=grid_td",
+        "objective=lrp_inference",
+        "mixed_precision=bfloat16",
+        "lrp_mode=context",
+        "epochs=3",
+    ]
+    assert list_settings(train.parse(paths)) == []
+
+
+@pytest.mark.usefixtures("quick")
+def test_images_are_read_once(data_dir, tmp_path, monkeypatch):
+    """By a new run, by one that goes on, and by one that begins with its weights."""
+    read, seen = READERS["flickr8k"], []
+
+    def remember(folder, split, **options):
+        seen.append(split)
+        return read(folder, split, **options)
+
+    def stop(captioner, images, cache_dir):
+        seen.append(len(images))
+        raise Killed
+
+    monkeypatch.setitem(READERS, "flickr8k", remember)
+    monkeypatch.setattr(train, "training_batches", stop)
+    run = tmp_path / "run"
+    resume = resume_arguments(data_dir, run)
+    tune = [*resume_arguments(data_dir, tmp_path / "tuned")[:-1], "--from", str(run)]
+    for arguments in (arguments_of(data_dir, run), resume, tune):
+        with pytest.raises(Killed):
+            train.main(arguments)
+        assert seen == ["train", "dev", 8]
+        seen.clear()
