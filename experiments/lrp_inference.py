@@ -24,6 +24,10 @@ from training.scoring import caption_images, score_images
 
 STARTS = ("flickr8k-adaptive-attention", "flickr8k-grid-td")
 METRICS = "bleu,meteor,rouge_l,cider"
+TUNING = (
+    *("epochs=1", "images_per_batch=4", "learning_rate=1e-4", "warmup_steps=50"),
+    *("trainable_from=", "window_share=1", "weight_average=0"),
+)
 SHOWN = ("cider", "bleu_4", "meteor", "rouge_l")  # in the table, where computed
 
 
@@ -39,8 +43,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add("--metrics", default=METRICS, metavar="NAME,...")
-    tuning = ["epochs=1", "learning_rate=1e-4", "warmup_steps=50", "trainable_from="]
-    add("--set", nargs="+", default=tuning, metavar="FIELD=VALUE")
+    add("--set", nargs="+", default=TUNING, metavar="FIELD=VALUE")
     return parser.parse_args(argv)
 
 
