@@ -128,5 +128,5 @@ def test_modes_differ_in_the_objective_alone(mode):
     settings = dict(text.split("=") for text in tuning_settings(mode, 3))
     assert settings.pop("seed") == "3"
     assert settings.pop("lrp_mode", "plain") == mode
-    assert settings.pop("lrp_words", None) == ("2" if mode == "mean" else None)
+    assert settings.pop("lrp_words", None) == ("1" if mode == "mean" else None)
     assert settings in ({"objective": "cross_entropy"}, {"objective": "lrp_inference"})
