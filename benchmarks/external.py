@@ -10,10 +10,8 @@ drawn at random: signed for every other word, nonnegative for the rest.
 """
 
 import argparse
-import json
 import logging
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,9 +23,9 @@ import numpy as np
 from benchmarks import seconds
 from benchmarks.environment import ask_worker, build_environment
 from benchmarks.external_worker import PART
+from benchmarks.findings import report_findings
 from command_line import positive
 from config import Config
-from dataset.files import write_whole
 from dataset.images import load_image
 from models.encoder import build_encoder, preprocess
 from models.encoder_relevance import relevance_propagator
@@ -101,21 +99,17 @@ def compare(library: Library, argv: Sequence[str] | None = None) -> int:
     arguments = parse(library, argv)
     # Every preset and number of words is compiled once: no reason to warn.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
+
+    def find() -> dict:
         task = build_task(arguments)
         python = build_environment(library.folder)
         our_side = {preset: ours(task, preset) for preset in library.presets}
         version, their_side = theirs(library, python, task)
         findings = summarize(library, our_side, their_side)
-        findings = {"library": f"{library.name} {version}"} | findings
-        print(*table(findings), sep="\n")
-        if arguments.output is not None:
-            content = json.dumps(findings, indent=2) + "\n"
-            print(write_whole(arguments.output, content.encode()))
-    except (ValueError, OSError) as error:
-        print(f"benchmarks.{library.package}: {error}", file=sys.stderr)
-        return 2
-    return 0 if findings["agrees"] else 1
+        return {"library": f"{library.name} {version}"} | findings
+
+    name = f"benchmarks.{library.package}"
+    return report_findings(name, find, table, arguments.output)
 
 
 def parse(library: Library, argv: Sequence[str] | None) -> argparse.Namespace:

@@ -20,6 +20,12 @@ pytest.register_assert_rewrite("tiny_training")
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 WORDS = ("a", "dog", "cat", "runs", "sits", "on", "the", "green", "grass", "ball")
+CANDIDATES = {  # captions to score, by image id
+    "a": "two men sit on a bench",
+    "b": "a dog runs in the grass",
+    "c": "a child plays with a ball",
+    "d": "",
+}
 CAPTIONS = (
     ("A red dog runs.", "The dog runs fast"),
     ("A blue bird flies.", "The bird flies away"),

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
+from conftest import CANDIDATES
 
 from dataset import READERS
 from evaluation import captions
@@ -18,12 +19,6 @@ REFERENCES = {
     "a": ["two men don't sit on a bench", "men two on the bench"],
     "c": ["a child throws a red ball", "a kid's ball is red", "child ball"],
     "d": ["nobody describes this", "a photo"],
-}
-CANDIDATES = {
-    "a": "two men sit on a bench",
-    "b": "a dog runs in the grass",
-    "c": "a child plays with a ball",
-    "d": "",
 }
 IN_LISTS = {key: [text] for key, text in CANDIDATES.items()}
 FAKE_LIBRARY = """

@@ -6,6 +6,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
+from conftest import CANDIDATES
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
@@ -35,12 +36,6 @@ REFERENCES = {
     "a": ["Two men don't sit on a bench.", "Men (two) on the bench"],
     "c": ["A child throws a red ball .", "A kid's ball is red", "Child & ball"],
     "d": ["Nobody describes this", "A photo"],
-}
-CANDIDATES = {
-    "a": "two men sit on a bench",
-    "b": "a dog runs in the grass",
-    "c": "a child plays with a ball",
-    "d": "",
 }
 PUBLISHED = ("bleu", "meteor", "rouge_l", "cider")
 needs_java = pytest.mark.skipif(not has_java(), reason="needs Java")

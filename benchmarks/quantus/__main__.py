@@ -7,7 +7,6 @@ what is compared, and where Quantus differs by choice.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.environment import ask_worker, build_environment
+from benchmarks.findings import report_findings
 from benchmarks.quantus.comparisons import Comparison, draw_comparisons
 from command_line import positive
-from dataset.files import write_whole
 
 FOLDER = Path(__file__).parent
 BAR = 1e-6
@@ -26,19 +25,13 @@ BAR = 1e-6
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; returns 1 for a difference."""
     arguments = parse(argv)
-    try:
+
+    def find() -> dict:
         python = build_environment(FOLDER)
         comparisons = draw_comparisons(arguments.cases)
-        answer = ask_quantus(python, comparisons)
-        findings = summarize(comparisons, answer)
-        print(*table(findings), sep="\n")
-        if arguments.output is not None:
-            content = json.dumps(findings, indent=2) + "\n"
-            print(write_whole(arguments.output, content.encode()))
-    except (ValueError, OSError) as error:
-        print(f"benchmarks.quantus: {error}", file=sys.stderr)
-        return 2
-    return 0 if findings["agrees"] else 1
+        return summarize(comparisons, ask_quantus(python, comparisons))
+
+    return report_findings("benchmarks.quantus", find, table, arguments.output)
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
