@@ -18,7 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from command_line import positive, run_script
 from config import DECODERS, HALVES, OBJECTIVES, PRESETS
 from dataset import CaptionedImage
-from models.captioner import Captioner, load_captioner
+from models.captioner import Captioner
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
 from training.data import (
     check_disk,
@@ -32,7 +32,7 @@ from training.devices import (
     own_folder,
     start_devices,
 )
-from training.scoring import write_scores
+from training.scoring import read_captions, write_scores
 from training.self_critical import fit_self_critical
 from training.start import create, find_start, learning_rate, new_config, start_run
 
@@ -129,7 +129,8 @@ def train_on(devices: Devices, arguments: argparse.Namespace) -> Path:
             callbacks=callbacks,
         )
     # Written last: a run with scores is finished.
-    write_scores(run, load_captioner(run), validation, DEFAULT_METRICS)
+    captions = read_captions(run, validation_images)
+    write_scores(run, validation_images, captions, DEFAULT_METRICS)
     (run / BACKUP).unlink()
     return run
 

@@ -9,8 +9,9 @@ Stopped anywhere, the same command goes on; more modes and seeds can be added to
 """
 
 import argparse
+import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from command_line import positive, run_script
@@ -20,7 +21,7 @@ from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
 from models import load_captioner
 from training.data import encode_images
-from training.scoring import caption_images, score_images
+from training.scoring import by_image, caption_images, read_captions, score_images
 
 STARTS = ("flickr8k-adaptive-attention", "flickr8k-grid-td")
 METRICS = "bleu,meteor,rouge_l,cider"
@@ -74,53 +75,50 @@ def compare(
     bench: Workbench, start: str, arguments: argparse.Namespace
 ) -> dict[str, list[dict]]:
     """Fine-tunes one captioner in all modes; returns the scores of each row."""
-    images = read_dev(start, arguments)
-    metrics, name = arguments.metrics.split(","), Path(start).name
+    captioner, name = load_captioner(start), Path(start).name
+    dataset, metrics = captioner.config.dataset, arguments.metrics.split(",")
+    images = READERS[dataset](arguments.data_dir, "dev", with_objects=True)
+    images = images[: arguments.limit]
 
-    def score(cell: str, model: str | Path) -> dict:
-        return bench.score(cell, lambda: score_captioner(bench, model, images, metrics))
+    def score(cell: str, captions: Callable[[], list[str]]) -> dict:
+        return bench.score(cell, lambda: describe(captions(), images, metrics, dataset))
 
-    rows = {f"{name}, as it is": [score(name, start)]}
+    def caption_dev() -> list[str]:
+        encoded = encode_images(captioner, images, bench.cache_dir)
+        return caption_images(captioner, encoded)
+
+    rows = {f"{name}, as it is": [score(name, caption_dev)]}
     for mode in arguments.modes:
         of_mode = rows.setdefault(f"{name}, {mode}", [])
         for seed in range(arguments.seeds):
             changes = [*tuning_settings(mode, seed), *arguments.set]
             cell = f"{name}-{mode}-{seed}"
             run = bench.train(cell, ["--from", start, "--set", *changes])
-            of_mode.append(score(cell, run))
+            of_mode.append(score(cell, functools.partial(read_captions, run, images)))
     return rows
 
 
-def read_dev(start: str, arguments: argparse.Namespace) -> list[CaptionedImage]:
-    """Reads the dev split of the dataset of a captioner, with its objects."""
-    read = READERS[load_captioner(start).config.dataset]
-    return read(arguments.data_dir, "dev", with_objects=True)[: arguments.limit]
-
-
-def score_captioner(
-    bench: Workbench,
-    model: str | Path,
+def describe(
+    captions: Sequence[str],
     images: Sequence[CaptionedImage],
     metrics: Sequence[str],
+    dataset: str,
 ) -> dict:
-    """Captions the images and scores the captions.
+    """Scores the captions of the images.
 
     Returns:
         "scores" by name and the "captions" by image id. vocabulary is the number of
         different words, distinct the share of captions that no other image has.
     """
-    captioner = load_captioner(model)
-    encoded = encode_images(captioner, images, bench.cache_dir)
-    texts = caption_images(captioner, encoded)
-    scores = score_images(encoded, texts, metrics)
-    dataset = captioner.config.dataset
-    of_words = summarize_captions(texts, images, FREQUENT_WORDS[dataset], dataset)
+    scores = score_images(images, captions, metrics)
+    of_words = summarize_captions(captions, images, FREQUENT_WORDS[dataset], dataset)
     scores = {name: scores[name] for name in SHOWN if name in scores}
     scores |= {name: found["mean"] for name, found in of_words["scores"].items()}
-    scores["vocabulary"] = len({word for text in texts for word in text.split()})
-    scores["distinct"] = sum(texts.count(text) == 1 for text in texts) / len(texts)
-    captions = zip((image.image_id for image in images), texts, strict=True)
-    return {"scores": scores, "words": of_words["words"], "captions": dict(captions)}
+    scores["vocabulary"] = len({word for text in captions for word in text.split()})
+    unique = sum(captions.count(text) == 1 for text in captions)
+    scores["distinct"] = unique / len(captions)
+    found = {"words": of_words["words"], "captions": by_image(images, captions)}
+    return {"scores": scores, **found}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -126,7 +126,7 @@ def count(
         f"{BIAS.kind}_recalled": recalled,
         "difference": recalled - hallucinated,
         "chair_i": chair_scores(named, shown)["chair_i"]["mean"],
-        "cider": score_images(encoded, texts, ("cider",))["cider"],
+        "cider": score_images(images, texts, ("cider",))["cider"],
     }
 
 

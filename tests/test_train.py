@@ -15,6 +15,7 @@ from tiny_training import (
     arguments_of,
     assert_goes_on_exactly,
     assert_same_run,
+    assert_says_what_was_kept,
     read_history,
     resume_arguments,
     run_training,
@@ -22,6 +23,7 @@ from tiny_training import (
 
 import train
 from config import PRESETS, Config
+from dataset import CaptionedImage
 from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
@@ -31,6 +33,7 @@ from models.run_files import RUN_FILES
 from training import export
 from training.callbacks import BACKUP, Backup, averaged_weights
 from training.data import read_split
+from training.scoring import read_captions, write_captions
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -52,7 +55,9 @@ def straight(quick, data_dir, tmp_path_factory):
 def test_the_files_of_a_run(straight):
     run, states = straight
     files = sorted(path.name for path in run.iterdir())
-    assert files == sorted([*RUN_FILES, "history.csv", "logs", "scores.json"])
+    assert files == sorted(
+        [*RUN_FILES, "captions.json", "history.csv", "logs", "scores.json"]
+    )
     history = read_history(run)
     assert list(history[0]) == COLUMNS
     assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
@@ -74,12 +79,23 @@ def test_it_learns_and_keeps_the_best_epoch(data_dir, tmp_path):
     assert best > 0
 
 
-def test_the_captioner_of_a_run(straight):
+def test_the_captioner_of_a_run(straight, data_dir):
     captioner = load_captioner(straight[0])
     assert captioner.config == Config.from_json(straight[0] / "config.json")
     assert (captioner.config.hidden_size, captioner.config.epochs) == (16, 4)
     words = {w for texts in CAPTIONS for text in texts for w in split_words(text)}
     assert set(captioner.vocabulary.words[3:]) == words
+    assert_says_what_was_kept(straight[0], data_dir)
+
+
+def test_captions_of_other_images_are_refused(straight, tmp_path):
+    images = [CaptionedImage(name, Path("a.jpg"), ("a dog",)) for name in "ab"]
+    write_captions(tmp_path, images[:1], ["a dog"])
+    assert read_captions(tmp_path, images[:1]) == ["a dog"]
+    with pytest.raises(ValueError, match=r"no caption of 1 of 2 images of dev \(b is"):
+        read_captions(tmp_path, images)
+    with pytest.raises(ValueError, match="no caption of 2 of 2 images"):
+        read_captions(tmp_path / "nowhere", images)
 
 
 def test_averaged_weights_are_given_for_a_while():

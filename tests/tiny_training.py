@@ -13,6 +13,8 @@ import pytest
 import train
 from models.captioner import load_captioner
 from training.callbacks import build_callbacks
+from training.data import encode_images, read_split
+from training.scoring import caption_images, read_captions
 
 TINY = {
     "embedding_size": 5,
@@ -48,6 +50,13 @@ def resume_arguments(data_dir, run) -> list[str]:
 def read_history(run) -> list[dict[str, str]]:
     with (run / "history.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def assert_says_what_was_kept(run, data_dir):
+    captioner = load_captioner(run)
+    images = read_split(captioner.config, data_dir, "dev")
+    encoded = encode_images(captioner, images, run.parent / "cache")
+    assert read_captions(run, images) == caption_images(captioner, encoded)
 
 
 class Killed(BaseException):
@@ -139,7 +148,7 @@ def assert_goes_on_exactly(
 def assert_same_run(found, expected):
     (run, states), (straight_run, straight_states) = found, expected
     assert read_history(run) == read_history(straight_run)
-    for name in ("config.json", "vocabulary.json", "scores.json"):
+    for name in ("config.json", "vocabulary.json", "captions.json", "scores.json"):
         assert (run / name).read_text() == (straight_run / name).read_text()
     assert list(states) == list(straight_states)
     for epoch, arrays in straight_states.items():

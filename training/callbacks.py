@@ -13,7 +13,7 @@ import numpy as np
 from dataset.files import write_whole
 from models.captioner import Captioner
 from training.data import EncodedImages
-from training.scoring import caption_images, score_images
+from training.scoring import caption_images, score_images, write_captions
 
 MONITOR = "val_cider"
 BACKUP = "backup.npz"
@@ -21,7 +21,7 @@ NUM_SAMPLES = 3
 
 
 class Validation(keras.callbacks.Callback):
-    """Scores the captions of the validation images and keeps the best weights.
+    """Scores the captions of the validation images and keeps the best and its weights.
 
     Where config asks for averaged weights, these are scored and saved.
 
@@ -44,16 +44,17 @@ class Validation(keras.callbacks.Callback):
         self.best, self.agree = best, agree
 
     def on_epoch_end(self, epoch, logs=None):
+        images = self.encoded.images
         with averaged_weights(self.model):
             captions = caption_images(self.model, self.encoded)
-            scores = score_images(self.encoded, captions, ("cider",))
+            scores = score_images(images, captions, ("cider",))
             logs[MONITOR] = self.agree(scores["cider"])
             if logs[MONITOR] > self.best:
                 self.best = logs[MONITOR]
                 self.model.save_run(self.folder)
+                write_captions(self.folder, images, captions)
         print(f"\n{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
-        images = self.encoded.images[:NUM_SAMPLES]
-        for image, caption in zip(images, captions, strict=False):
+        for image, caption in zip(images[:NUM_SAMPLES], captions, strict=False):
             print(f"  {image.path.name}: {caption}")
 
 

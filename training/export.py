@@ -22,7 +22,7 @@ from evaluation.captions import check_metrics
 from models.captioner import Captioner, load_captioner
 from models.run_files import SHARED_ENCODER
 from training.data import encode_images, read_split
-from training.scoring import SCORES, write_scores
+from training.scoring import SCORES, caption_images, write_scores
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -89,7 +89,7 @@ def export(arguments: argparse.Namespace) -> Path:
     shutil.copyfile(runs[-1] / "history.csv", output / "history.csv")
     shipped = load_captioner(output)
     encoded = encode_images(shipped, images, arguments.cache_dir)
-    write_scores(output, shipped, encoded, metrics)
+    write_scores(output, images, caption_images(shipped, encoded), metrics)
     return output
 
 

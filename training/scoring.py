@@ -4,11 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from dataset import CaptionedImage
 from dataset.files import write_whole
 from evaluation.captions import score_captions, score_lines
 from models.captioner import Captioner
 from training.data import EncodedImages
 
+CAPTIONS = "captions.json"
 SCORES = "scores.json"
 BATCH = 50
 
@@ -24,20 +26,52 @@ def caption_images(captioner: Captioner, encoded: EncodedImages) -> list[str]:
 
 
 def score_images(
-    encoded: EncodedImages, captions: Sequence[str], metrics: Sequence[str]
+    images: Sequence[CaptionedImage], captions: Sequence[str], metrics: Sequence[str]
 ) -> dict[str, float | str]:
     """Scores one caption of each image against its references."""
-    references = {image.image_id: image.captions for image in encoded.images}
-    keys = [image.image_id for image in encoded.images]
-    candidates = dict(zip(keys, captions, strict=True))
-    return score_captions(references, candidates, metrics)
+    references = {image.image_id: image.captions for image in images}
+    return score_captions(references, by_image(images, captions), metrics)
+
+
+def by_image(
+    images: Sequence[CaptionedImage], captions: Sequence[str]
+) -> dict[str, str]:
+    """Returns the captions by the ids of their images."""
+    return dict(zip((image.image_id for image in images), captions, strict=True))
+
+
+def write_captions(
+    run: Path, images: Sequence[CaptionedImage], captions: Sequence[str]
+) -> None:
+    """Keeps the captions of dev beside the weights that made them."""
+    text = json.dumps(by_image(images, captions), indent=2) + "\n"
+    write_whole(run / CAPTIONS, text.encode())
+
+
+def read_captions(run: Path, images: Sequence[CaptionedImage]) -> list[str]:
+    """Reads what a run says about the images of dev.
+
+    Raises:
+        ValueError: The run was validated on other images, or by an older version.
+    """
+    path = run / CAPTIONS
+    captions = json.loads(path.read_text()) if path.is_file() else {}
+    if missing := [i.image_id for i in images if i.image_id not in captions]:
+        raise ValueError(
+            f"{path} has no caption of {len(missing)} of {len(images)} images of dev "
+            f"({missing[0]} is the first). Train the run anew with --overwrite."
+        )
+    return [captions[image.image_id] for image in images]
 
 
 def write_scores(
-    folder: Path, captioner: Captioner, encoded: EncodedImages, metrics: Sequence[str]
+    folder: Path,
+    images: Sequence[CaptionedImage],
+    captions: Sequence[str],
+    metrics: Sequence[str],
 ) -> dict[str, float | str]:
-    """Scores a captioner on the dev split, prints the scores and keeps them."""
-    scores = score_images(encoded, caption_images(captioner, encoded), metrics)
+    """Scores the captions of dev, prints the scores and keeps them."""
+    scores = score_images(images, captions, metrics)
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(folder / SCORES, text.encode())
     print(*score_lines(scores), sep="\n")

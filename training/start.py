@@ -15,7 +15,7 @@ from models.encoder import build_encoder
 from models.lrp_inference import LRPInferenceCaptioner
 from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import BACKUP
-from training.scoring import SCORES
+from training.scoring import CAPTIONS, SCORES
 
 
 def find_start(arguments: argparse.Namespace) -> Captioner | None:
@@ -161,7 +161,7 @@ def start_run(captioner: Captioner, run: Path) -> None:
     """Writes the untrained captioner and removes the rest of a run it replaces."""
     if (run / "config.json").is_file():
         shutil.rmtree(run / "logs", ignore_errors=True)
-        for name in (BACKUP, "history.csv", SCORES):
+        for name in (BACKUP, "history.csv", CAPTIONS, SCORES):
             (run / name).unlink(missing_ok=True)
     captioner.save_run(run)
 
