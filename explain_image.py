@@ -36,7 +36,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--method",
         choices=[*METHODS, "all"],
         default="lrp",
-        help="all: every one but occlusion, which is slow",
+        help="all: every one but occlusion, which is slow, and decoder_lrp",
     )
     parser.add_argument("--caption", metavar="TEXT", help="explain this text instead")
     parser.add_argument("--words", metavar="WORD,...", help="explain only these")

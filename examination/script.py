@@ -30,7 +30,8 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
         "--methods",
         default="all",
         metavar="NAME,...",
-        help=f"some of {', '.join(METHODS)}; all (default): every one that is not slow",
+        help=f"some of {', '.join(METHODS)}; all (default): without occlusion and "
+        "decoder_lrp",
     )
     add("--lrp-preset", choices=LRP_PRESETS, default=LRP_PRESET, help="rules of lrp")
     add("--batch-size", type=positive, default=8, metavar="N")

@@ -44,14 +44,14 @@ class Method:
         operations: How the decoder is differentiated.
         explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> Relevance.
         is_balanced: Whether words, features and pixels share out the logit.
-        is_slow: Whether it takes a forward pass for each patch of the image.
+        is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
     """
 
     summary: str
     operations: Operations
     explain: Callable
     is_balanced: bool = False
-    is_slow: bool = False
+    is_extra: bool = False
 
 
 def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
@@ -75,13 +75,13 @@ def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
 
 
 def choose_methods(names: str) -> list[str]:
-    """Returns the methods of "lrp,attention"; of "all", every one that is not slow.
+    """Returns the methods of "lrp,attention"; of "all", every one but the extras.
 
     Raises:
         ValueError: There is no such method.
     """
     if names == "all":
-        return [name for name, method in METHODS.items() if not method.is_slow]
+        return [name for name, method in METHODS.items() if not method.is_extra]
     chosen = list(dict.fromkeys(names.split(",")))
     for name in chosen:
         choose_method(name)
@@ -110,6 +110,15 @@ def _lrp(captioner, inputs, stage: DecoderStage, preset=LRP_PRESET) -> Relevance
     features = stage.features * stage.feature_gradient
     pixels = _propagate(captioner, preset, inputs, features)
     return Relevance(pixels, features, stage.preceding_words)
+
+
+def _decoder_lrp(captioner, inputs, stage: DecoderStage) -> Relevance:
+    features = stage.features * stage.feature_gradient
+    positions, size = features.sum(-1), inputs.shape[1:3]
+    positive, negative = (
+        _upsample(np.maximum(part, 0), size) for part in (positions, -positions)
+    )
+    return Relevance(_as_pixels(positive - negative), features, stage.preceding_words)
 
 
 def _gradient(captioner, inputs, stage: DecoderStage) -> Relevance:
@@ -163,7 +172,7 @@ def weigh_channels(stage: DecoderStage) -> np.ndarray:
 
 
 def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Spreads maps (R, h, w) over pixels (R, H, W), bilinearly; keeps their sums."""
+    """Spreads maps (R, h, w) >= 0 over pixels (R, H, W), bilinearly; keeps sums."""
     large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
     large = ops.convert_to_numpy(large)[..., 0]
     sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
@@ -182,6 +191,14 @@ METHODS = {
         RELEVANCE,
         _lrp,
         is_balanced=True,
+    ),
+    "decoder_lrp": Method(
+        "LRP through the decoder alone: the relevance of the encoder's features, "
+        "where they lie in the photo.",
+        RELEVANCE,
+        _decoder_lrp,
+        is_balanced=True,
+        is_extra=True,
     ),
     "gradient": Method(
         "The derivative of the word's logit with respect to each pixel.",
@@ -212,6 +229,6 @@ METHODS = {
         "word, is removed: slow, and asks nothing of the model.",
         GRADIENT,
         _occlusion,
-        is_slow=True,
+        is_extra=True,
     ),
 }

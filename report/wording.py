@@ -8,6 +8,7 @@ VISUAL_SHARE = f"1{MINUS}β"
 
 METHOD_LABELS = {
     "lrp": "LRP",
+    "decoder_lrp": "LRP of the decoder",
     "gradient": "Gradient",
     "gradient_x_input": "Gradient \N{MULTIPLICATION SIGN} input",
     "grad_cam": "Grad-CAM",

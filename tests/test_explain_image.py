@@ -106,7 +106,7 @@ def test_all_methods_lie_side_by_side(photo, tmp_path):
     options = ["--caption", TEXT, "--words", "dog", "--method", "all"]
     assert run(photo, *options, "--output", tmp_path / "out") == 0
     names = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
-    fast = {name for name, method in METHODS.items() if not method.is_slow}
+    fast = {name for name, method in METHODS.items() if not method.is_extra}
     assert names == fast | {"photo.jpg", "report.html", "settings.json"}
 
 

@@ -54,6 +54,19 @@ def test_the_logit_is_shared_out(captioner, image):
     np.testing.assert_allclose(pixels, features, atol=1e-4)
 
 
+def test_the_decoders_relevance_is_laid_over_the_photo(captioner, image):
+    """Each position keeps what it has: of the grid's (4, 5), the photo's (56, 44.8)."""
+    whole, e = (explain(captioner, image, m, TEXT) for m in ("lrp", "decoder_lrp"))
+    np.testing.assert_array_equal(e.features, whole.features)
+    np.testing.assert_array_equal(e.preceding_words, whole.preceding_words)
+    np.testing.assert_allclose(e.lost[:, 1], 0, atol=1e-5)
+    assert e.pixels.min() < 0 < e.pixels.max()
+    positions = e.features.sum(-1)
+    centres = e.pixels.sum(-1)[:, 28::56, 22::45]
+    ratio = 56 * 44.8 * centres / positions
+    assert (np.abs(ratio - 1) < 0.2).mean() > 0.9
+
+
 def test_nothing_is_lost_without_biases(captioner, image):
     bare = tiny_captioner()
     for weight in bare.encoder.weights + bare.decoder.weights:
