@@ -1,6 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile
+# What JAX has compiled is kept: tests compile the same again and again.
+JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
+	JAX_COMPILATION_CACHE_MAX_SIZE=1000000000 \
+	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help demo models metrics test test-jax lint bench
@@ -31,7 +35,7 @@ test: .venv/installed  ## Runs the tests on TensorFlow.
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARALLEL)
+	$(JAX) $(BIN)/python -m pytest $(PARALLEL)
 
 lint: .venv/installed  ## Checks style and format.
 	$(BIN)/ruff check .
