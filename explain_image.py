@@ -19,7 +19,7 @@ from dataset.images import ImageError, list_images, load_image
 from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
 from models.decoder_relevance import contrast_token
 from models.explainers import known_tokens
-from models.methods import LRP_PRESET, choose_methods
+from models.methods import EXTRAS, LRP_PRESET, choose_methods
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 SETTINGS = "model method lrp_preset caption words contrast beam_size"
@@ -36,7 +36,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--method",
         choices=[*METHODS, "all"],
         default="lrp",
-        help="all: every one but occlusion, which is slow, and decoder_lrp",
+        help=f"all: every one but {' and '.join(EXTRAS)}",
     )
     parser.add_argument("--caption", metavar="TEXT", help="explain this text instead")
     parser.add_argument("--words", metavar="WORD,...", help="explain only these")

@@ -21,7 +21,7 @@ from command_line import positive
 from dataset.images import list_images, load_image
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
-from models.methods import choose_methods
+from models.methods import EXTRAS, choose_methods
 from models.randomisation import randomised_captioners
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
@@ -54,7 +54,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--images", type=Path, required=True, metavar="DIR", help="folder of photos")
     add("--model", default=DEFAULT_MODEL, help="name or run directory")
-    add("--methods", default="all", metavar="NAME,...", help="default: all but slow")
+    without = f"default: all but {' and '.join(EXTRAS)}"
+    add("--methods", default="all", metavar="NAME,...", help=without)
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
     add("--seed", type=int, default=0, help="of the shuffling")
     return parser.parse_args(argv)

@@ -14,7 +14,7 @@ from evaluation.score_files import ScoreFiles
 from models import LRP_PRESETS, METHODS, Captioner
 from models.captioning import fingerprint
 from models.explained_images import ChooseSteps, ExplainedImage, explain_images
-from models.methods import LRP_PRESET, choose_methods
+from models.methods import EXTRAS, LRP_PRESET, choose_methods
 
 
 def evaluation_parser(description: str) -> argparse.ArgumentParser:
@@ -30,8 +30,8 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
         "--methods",
         default="all",
         metavar="NAME,...",
-        help=f"some of {', '.join(METHODS)}; all (default): without occlusion and "
-        "decoder_lrp",
+        help=f"some of {', '.join(METHODS)}; all (default): without "
+        f"{' and '.join(EXTRAS)}",
     )
     add("--lrp-preset", choices=LRP_PRESETS, default=LRP_PRESET, help="rules of lrp")
     add("--batch-size", type=positive, default=8, metavar="N")

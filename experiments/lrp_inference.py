@@ -107,8 +107,9 @@ def describe(
     """Scores the captions of the images.
 
     Returns:
-        "scores" by name and the "captions" by image id. vocabulary is the number of
-        different words, distinct the share of captions that no other image has.
+        "scores" by name, the counts of "words" and the "captions" by image id.
+        vocabulary is the number of different words, distinct the share of captions
+        that no other image has.
     """
     scores = score_images(images, captions, metrics)
     of_words = summarize_captions(captions, images, FREQUENT_WORDS[dataset], dataset)
@@ -117,8 +118,11 @@ def describe(
     scores["vocabulary"] = len({word for text in captions for word in text.split()})
     unique = sum(captions.count(text) == 1 for text in captions)
     scores["distinct"] = unique / len(captions)
-    found = {"words": of_words["words"], "captions": by_image(images, captions)}
-    return {"scores": scores, **found}
+    return {
+        "scores": scores,
+        "words": of_words["words"],
+        "captions": by_image(images, captions),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -81,7 +81,7 @@ def choose_methods(names: str) -> list[str]:
         ValueError: There is no such method.
     """
     if names == "all":
-        return [name for name, method in METHODS.items() if not method.is_extra]
+        return [name for name in METHODS if name not in EXTRAS]
     chosen = list(dict.fromkeys(names.split(",")))
     for name in chosen:
         choose_method(name)
@@ -232,3 +232,4 @@ METHODS = {
         is_extra=True,
     ),
 }
+EXTRAS = tuple(name for name, method in METHODS.items() if method.is_extra)

@@ -381,7 +381,7 @@ def tune_arguments(data_dir, run, start, *settings) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["context", "pos_mean"])
 def test_a_killed_run_goes_on_exactly(data_dir, start, tmp_path, monkeypatch, mode):
-    settings = [f"lrp_mode={mode}", "lrp_words=1", "flip_images=true"]
+    settings = [f"lrp_mode={mode}", "lrp_words=2", "flip_images=true"]
     run = assert_goes_on_exactly(
         tmp_path,
         data_dir,

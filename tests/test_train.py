@@ -88,7 +88,7 @@ def test_the_captioner_of_a_run(straight, data_dir):
     assert_says_what_was_kept(straight[0], data_dir)
 
 
-def test_captions_of_other_images_are_refused(straight, tmp_path):
+def test_captions_of_other_images_are_refused(tmp_path):
     images = [CaptionedImage(name, Path("a.jpg"), ("a dog",)) for name in "ab"]
     write_captions(tmp_path, images[:1], ["a dog"])
     assert read_captions(tmp_path, images[:1]) == ["a dog"]
