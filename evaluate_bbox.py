@@ -15,7 +15,6 @@ from dataset import CaptionedImage
 from dataset.scenes import read_masks
 from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
 from evaluation.object_words import find_objects
-from evaluation.score_files import ScoreFiles
 from evaluation.score_tables import (
     all_words,
     choose_examples,
@@ -24,17 +23,18 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
-from examination.script import (
+from models import Captioner, explain, load_captioner
+from report.canvas import png
+from report.score_figures import Example, correctness_figure, examples_figure
+from report.wording import percent
+from scoring.explained_images import ExplainedImage
+from scoring.score_files import ScoreFiles
+from scoring.script import (
     choose_settings,
     evaluation_parser,
     read_images,
     score_images,
 )
-from models import Captioner, explain, load_captioner
-from models.explained_images import ExplainedImage
-from report.canvas import png
-from report.score_figures import Example, correctness_figure, examples_figure
-from report.wording import percent
 
 MASKS = {"scenes": read_masks}  # datasets whose objects have exact masks
 BASELINE = "attention"

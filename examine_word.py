@@ -15,23 +15,23 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from command_line import run_script
 from dataset import CaptionedImage
-from evaluation.caption_files import read_results
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
 from evaluation.roc import best_statistics, measure_scores, to_json
-from evaluation.score_files import ScoreFiles
 from evaluation.word_statistics import examine_words, statistics_csv
-from examination import deletion
-from examination.script import (
+from models import Captioner, load_captioner
+from report.canvas import png
+from report.roc_figures import roc_figure
+from report.wording import number
+from scoring import deletion
+from scoring.caption_files import read_results
+from scoring.explained_images import ExplainedImage
+from scoring.score_files import ScoreFiles
+from scoring.script import (
     choose_settings,
     evaluation_parser,
     read_images,
     score_images,
 )
-from models import Captioner, load_captioner
-from models.explained_images import ExplainedImage
-from report.canvas import png
-from report.roc_figures import roc_figure
-from report.wording import number
 
 BASELINE = ("visual_share", "value")
 WITHOUT_BOXES = ("flickr8k", "flickr30k")  # their boxes name what the captions name

@@ -17,9 +17,9 @@ import report
 from command_line import WHOLE, part, positive, run_script
 from dataset.images import ImageError, list_images, load_image
 from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
-from models.decoder_relevance import contrast_token
-from models.explainers import known_tokens
-from models.methods import EXTRAS, LRP_PRESET, choose_methods
+from models.explainers.decoder_stage import contrast_token
+from models.explainers.explain import known_tokens
+from models.explainers.methods import EXTRAS, LRP_PRESET, choose_methods
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 SETTINGS = "model method lrp_preset caption words contrast beam_size"

@@ -20,12 +20,12 @@ from tqdm import tqdm
 from command_line import add_shard_options, not_negative, positive, run_script
 from dataset import READERS, CaptionedImage
 from dataset.images import list_images
-from evaluation.caption_files import CaptionFiles, number_ids, to_record
-from evaluation.captions import METRICS, check_metrics, score_lines, score_possible
-from evaluation.journal import read_shards
 from models import Captioner, load_captioner
-from models.captioning import caption_files, search_settings
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
+from scoring.caption_files import CaptionFiles, number_ids, to_record
+from scoring.captioning import caption_files, search_settings
+from scoring.captions import METRICS, check_metrics, score_lines, score_possible
+from scoring.journal import read_shards
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

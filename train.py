@@ -26,13 +26,13 @@ from training.data import (
     read_training,
     training_batches,
 )
+from training.dev_scores import read_captions, write_scores
 from training.devices import (
     Devices,
     add_device_options,
     own_folder,
     start_devices,
 )
-from training.scoring import read_captions, write_scores
 from training.self_critical import fit_self_critical
 from training.start import create, find_start, learning_rate, new_config, start_run
 

@@ -21,8 +21,8 @@ from dataset.records import CaptionedImage
 from dataset.scenes import read_scenes, write_scenes
 from evaluation.localization import locate, score_location
 from models import METHODS, Captioner, load_captioner
-from models.explained_images import explain_images
-from models.methods import choose_methods
+from models.explainers.methods import choose_methods
+from scoring.explained_images import explain_images
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,12 +20,12 @@ import numpy as np
 from benchmarks import peak_memory, seconds
 from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
+from keras_lrp import LRP, PRESETS
+from keras_lrp.backend import compiled, vector_jacobian_product
 from models.captioner import Captioner
-from models.decoder_relevance import explain_decoder
-from models.encoder import build_encoder
-from models.encoder_relevance import PRESETS, relevance_propagator
-from models.gradients import compiled, vector_jacobian_product
-from models.methods import RELEVANCE
+from models.encoders import build_encoder
+from models.explainers.decoder_stage import explain_decoder
+from models.explainers.methods import RELEVANCE
 
 NUM_WORDS = 7000
 
@@ -78,8 +78,8 @@ def contenders(arguments) -> dict[str, Callable]:
     timed = plain_passes(encoder, image, relevance[0])
     timed[f"decoder, lrp, {arguments.decoder}"] = lambda: explain().logits
     for preset in arguments.presets:
-        propagate = relevance_propagator(encoder, preset)
-        timed[f"encoder, {preset}"] = lambda p=propagate: p(image, relevance)
+        lrp = LRP(encoder, preset)
+        timed[f"encoder, {preset}"] = lambda p=lrp: p(image, relevance=relevance)
     return timed
 
 

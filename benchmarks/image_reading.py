@@ -17,8 +17,8 @@ from command_line import positive
 from config import DECODERS, ENCODERS, Config
 from dataset.images import IMAGE_SIZE, IMAGE_SUFFIXES, ImageError, load_image
 from dataset.read_ahead import NUM_WORKERS, read_ahead
-from models.encoder import build_encoder
-from models.gradients import compiled
+from keras_lrp.backend import compiled
+from models.encoders import build_encoder
 
 ENCODED, TRAINED, CAPTIONS = 16, 8, 4  # images of a batch; captions of an image
 

@@ -20,11 +20,11 @@ from benchmarks import seconds
 from benchmarks.training_step import VOCABULARY, random_batch
 from command_line import positive
 from config import DECODERS, LRP_MODES, Config
+from keras_lrp import LRP
 from models.captioner import Captioner
-from models.encoder import build_encoder
-from models.encoder_relevance import relevance_propagator
+from models.encoders import build_encoder
+from models.explainers.methods import LRP_PRESET
 from models.lrp_inference import LRPInferenceCaptioner
-from models.methods import LRP_PRESET
 
 NUM_IMAGES, NUM_CAPTIONS = 8, 4
 
@@ -91,12 +91,12 @@ def contenders(arguments: argparse.Namespace) -> dict[str, Callable]:
 
 def encoder_passes(encoder: keras.Model, images, arguments) -> Callable:
     """Returns the LRP of all words through the encoder, image by image."""
-    propagate = relevance_propagator(encoder, LRP_PRESET)
+    lrp = LRP(encoder, LRP_PRESET)
     shape = (1, arguments.words, *encoder.output_shape[1:])
     relevance = np.random.default_rng(1).random(shape).astype("float32")
 
     def passes():
-        found = [propagate(image[None], relevance) for image in images]
+        found = [lrp(image[None], relevance=relevance) for image in images]
         return np.stack([np.asarray(one) for one in found])
 
     return passes

@@ -20,7 +20,7 @@ class Source:
     boxes: str
 
 
-SCENES = Source(*["python -m dataset.render_scenes --output DIR"] * 4)
+SCENES = Source(*["python -m dataset.scenes --output DIR"] * 4)
 FLICKR8K = Source(
     images="https://github.com/jbrownlee/Datasets/releases (Flickr8k_Dataset.zip)",
     captions="https://github.com/jbrownlee/Datasets/releases (Flickr8k_text.zip)",

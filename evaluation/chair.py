@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from dataset.records import CaptionedImage
-from dataset.scene_drawing import KINDS
+from dataset.scenes.drawing import KINDS
 from dataset.vocabulary import split_words
 from evaluation.coco_synonyms import (
     COCO_SYNONYMS,

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from dataset.records import CaptionedImage
-from dataset.scene_captions import plural
-from dataset.scene_drawing import KINDS
+from dataset.scenes.captions import plural
+from dataset.scenes.drawing import KINDS
 from dataset.vocabulary import split_words
 from evaluation.chair import (
     chair_scores,

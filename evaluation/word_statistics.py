@@ -42,7 +42,7 @@ def examine_words(explanations: Sequence, references: Iterable[str]) -> list[dic
 
     Args:
         explanations: One for each method, of the same words; anything with the
-            attributes of `models.explanation.Explanation`.
+            attributes of `models.explainers.explanation.Explanation`.
         references: The reference captions of the image.
 
     Returns:

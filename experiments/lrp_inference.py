@@ -16,12 +16,12 @@ from pathlib import Path
 
 from command_line import positive, run_script
 from dataset import READERS, CaptionedImage
-from evaluation.captions import check_metrics
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
 from models import load_captioner
+from scoring.captions import check_metrics
 from training.data import encode_images
-from training.scoring import by_image, caption_images, read_captions, score_images
+from training.dev_scores import by_image, caption_images, read_captions, score_images
 
 STARTS = ("flickr8k-adaptive-attention", "flickr8k-grid-td")
 METRICS = "bleu,meteor,rouge_l,cider"

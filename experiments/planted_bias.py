@@ -24,9 +24,9 @@ from command_line import positive, run_script
 from config import DECODERS
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
-from dataset.scene_captions import plural
-from dataset.scene_layout import Bias
 from dataset.scenes import read_scenes, write_scenes
+from dataset.scenes.captions import plural
+from dataset.scenes.layout import Bias
 from evaluation.chair import (
     chair_scores,
     mentioned_objects,
@@ -37,11 +37,11 @@ from evaluation.roc import best_statistics, measure_scores
 from evaluation.word_statistics import examine_words
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
 from models import load_captioner
-from models.explained_images import explain_images
 from report.canvas import png
 from report.roc_figures import roc_figure
+from scoring.explained_images import explain_images
 from training.data import encode_images
-from training.scoring import caption_images, score_images
+from training.dev_scores import caption_images, score_images
 
 BIAS = Bias("water", "boat", {"train": 0.9, "dev": 0.9, "test": 0.5}, ("test",))
 LOOKUP = object_lookup("scenes")

@@ -10,7 +10,7 @@ import numpy as np
 import train
 from config import LRP_MODES
 from dataset.files import write_whole
-from training.scoring import SCORES
+from training.dev_scores import SCORES
 
 MODES = ("plain", *LRP_MODES)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained

@@ -5,14 +5,14 @@ from models import explain, load_captioner
 captioner = load_captioner("flickr8k-adaptive-attention")
 explanation = explain(captioner, "photo.jpg", method="lrp")
 
-`class_relevance` and `encoder_relevance` explain any Keras CNN, without a captioner.
+`keras_lrp` explains any Keras CNN, without a captioner.
 """
 
+from keras_lrp import class_relevance
 from models.captioner import Caption, Captioner, load_captioner
-from models.encoder_relevance import class_relevance, encoder_relevance
-from models.explainers import explain, explain_each, explain_encoded
-from models.explanation import Explanation
-from models.methods import LRP_PRESETS, METHODS
+from models.explainers.explain import explain, explain_each, explain_encoded
+from models.explainers.explanation import Explanation
+from models.explainers.methods import LRP_PRESETS, METHODS
 from models.run_files import CaptionerError
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "CaptionerError",
     "Explanation",
     "class_relevance",
-    "encoder_relevance",
     "explain",
     "explain_each",
     "explain_encoded",

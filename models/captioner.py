@@ -12,19 +12,19 @@ from keras import ops
 from config import Config
 from dataset.images import load_image
 from dataset.vocabulary import END, PADDING, START, Vocabulary
-from models.adaptive_attention import AdaptiveAttentionDecoder
-from models.beam_search import IMPOSSIBLE, Hypotheses, beam_search
-from models.encoder import (
+from keras_lrp.backend import compiled
+from keras_lrp.operations import Operations
+from models.decoders import DECODERS
+from models.encoders import (
     build_encoder,
     computing_in,
     flatten_grid,
     preprocess,
     split_encoder,
 )
-from models.gradients import compiled
-from models.grid_td import GridTDDecoder
+from models.generation.beam_search import IMPOSSIBLE, Hypotheses, beam_search
+from models.generation.sampling import sample_captions
 from models.objective import Adam, TokenCrossEntropy, token_accuracy
-from models.relevance_rules import Operations
 from models.run_files import (
     RUN_FILES,
     SHARED_ENCODER,
@@ -34,9 +34,6 @@ from models.run_files import (
     halve_weights,
     load_weights,
 )
-from models.sampling import sample_captions
-
-DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder, "grid_td": GridTDDecoder}
 
 
 @dataclass(frozen=True)

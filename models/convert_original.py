@@ -19,10 +19,10 @@ import numpy as np
 
 from command_line import run_script
 from config import PRESETS
-from dataset.keras_words import Words, arrange_words, read_words
 from dataset.vocabulary import PADDING
 from models.captioner import Captioner
-from models.encoder import build_encoder
+from models.encoders import build_encoder
+from models.keras_words import Words, arrange_words, read_words
 
 DATASETS = ("flickr30k", "coco2017")
 NEVER = -1e4  # a logit whose probability is 0; half precision still holds it

@@ -25,14 +25,14 @@ from keras import ops
 from config import Config
 from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, Vocabulary
+from keras_lrp import LRP
+from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.operations import Operations
 from models.captioner import Captioner
-from models.decoder import Attended, select
-from models.decoder_relevance import differentiate_words
-from models.encoder import flatten_grid
-from models.encoder_relevance import relevance_propagator
-from models.gradients import vector_jacobian_product
-from models.methods import LRP_PRESET, RELEVANCE
-from models.relevance_rules import Operations
+from models.decoders.decoder import Attended, select
+from models.encoders import flatten_grid
+from models.explainers.decoder_stage import differentiate_words
+from models.explainers.methods import LRP_PRESET, RELEVANCE
 
 PLAIN = Operations()
 STATISTICS = {
@@ -92,7 +92,7 @@ class LRPInferenceCaptioner(Captioner):
             "float32",
         )
         if config.trains_on_pixels:
-            self._propagate = relevance_propagator(encoder, LRP_PRESET)
+            self._encoder_lrp = LRP(encoder, LRP_PRESET)
 
     def call(self, inputs, training=False):
         decoder = self.decoder
@@ -184,7 +184,9 @@ class LRPInferenceCaptioner(Captioner):
         )[2][0]
         shape = (-1, num_words, *self.encoder.output_shape[1:])
         pixels = ops.map(  # image by image, for the memory of their feature maps
-            lambda image: self._propagate(image[0][None], image[1][None])[0],
+            lambda image: self._encoder_lrp(image[0][None], relevance=image[1][None])[
+                0
+            ],
             (inputs["images"], ops.reshape(features * gradient, shape)),
         )
         height, width = self.encoder.input_shape[1:3]

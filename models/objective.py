@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from models.gradients import share_of_replica
+from keras_lrp.backend import share_of_replica
 
 
 class Adam(keras.optimizers.Adam):

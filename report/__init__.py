@@ -1,6 +1,6 @@
 """Pictures and pages that show what a captioner saw; knows arrays and words only.
 
-An explanation is any object with the attributes of `models.explanation.Explanation`.
+An explanation is any object with the attributes of `models.Explanation`.
 """
 
 from report.figures import heatmap_figure, word_relevance_figure, write_pictures

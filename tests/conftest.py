@@ -13,7 +13,7 @@ from PIL import Image
 from config import Config
 from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner
-from models.encoder import CAFFE_MEAN, ENCODERS, EncoderKind
+from models.encoders import CAFFE_MEAN, ENCODERS, EncoderKind
 
 pytest.register_assert_rewrite("tiny_training")
 
@@ -162,7 +162,7 @@ def quick():
     """A tiny encoder, and the tokenizer that starts no Java."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(ENCODERS, "vgg16", TINY_VGG16)
-        monkeypatch.setattr("evaluation.captions.has_java", lambda: False)
+        monkeypatch.setattr("scoring.captions.has_java", lambda: False)
         yield
 
 

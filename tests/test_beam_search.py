@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from models.beam_search import beam_search
+from models.generation.beam_search import beam_search
 
 B, V, STEPS = 3, 5, 4
 START, END = 1, 2

@@ -9,10 +9,10 @@ import pytest
 from conftest import CANDIDATES
 
 from dataset import READERS
-from evaluation import captions
-from evaluation.captions import METRICS, MetricError, check_metrics, score_captions
 from pycocoevalcap.bert import bert
 from pycocoevalcap.bert.bert import Bert, missing_packages
+from scoring import captions
+from scoring.captions import METRICS, MetricError, check_metrics, score_captions
 
 REFERENCES = {
     "b": ["a brown dog runs on the grass", "the dog running", "dog in a field"],

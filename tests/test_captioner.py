@@ -13,8 +13,8 @@ from config import Config
 from dataset.images import ImageError, load_image
 from dataset.vocabulary import END, START, Vocabulary
 from models.captioner import Captioner, load_captioner
-from models.encoder import build_encoder, flatten_grid
-from models.explainers import explain
+from models.encoders import build_encoder, flatten_grid
+from models.explainers.explain import explain
 from models.objective import TokenCrossEntropy, token_accuracy
 from models.run_files import RUN_FILES, CaptionerError, halve_weights
 

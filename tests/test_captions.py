@@ -16,8 +16,8 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from pycocotools.coco import COCO
 
 from dataset import READERS
-from evaluation import captions
-from evaluation.captions import (
+from scoring import captions
+from scoring.captions import (
     METRICS,
     SPICE_JARS,
     SPICE_LIB,
@@ -29,7 +29,7 @@ from evaluation.captions import (
     score_possible,
     unmet_needs,
 )
-from evaluation.java import java_version
+from scoring.java import java_version
 
 REFERENCES = {
     "b": ["A brown dog runs on the grass.", "The dog, running!", "Dog in a field"],
@@ -196,7 +196,7 @@ def test_java_says_its_version_if_it_runs(monkeypatch, outcome, expected):
 
     monkeypatch.setattr("subprocess.run", run)
     assert java_version.__wrapped__() == expected
-    monkeypatch.setattr("evaluation.java.java_version", java_version.__wrapped__)
+    monkeypatch.setattr("scoring.java.java_version", java_version.__wrapped__)
     assert has_java() is (expected is not None)
 
 

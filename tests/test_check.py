@@ -7,8 +7,8 @@ import pytest
 from dataset import READERS, check, coco
 from dataset.images import IMAGE_SIZE
 from dataset.problems import LISTED, DatasetError, Problem, all_of
-from dataset.scene_files import write_like_coco2017, write_like_flickr30k
 from dataset.scenes import render_scene, scene_seed
+from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 
 NUM_IMAGES = {"train": 4, "dev": 1, "test": 2}
 

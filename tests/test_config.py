@@ -8,7 +8,8 @@ import pytest
 import config
 from config import PRESETS, Config
 from dataset import READERS
-from models import captioner, encoder
+from models import captioner
+from models import encoders as encoder
 
 
 def test_presets_are_named_after_their_datasets():

@@ -15,7 +15,7 @@ from config import DECODERS, PRESETS, Config
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from models.captioner import Captioner, load_captioner
 from models.convert_original import LAYERS, list_targets, main
-from models.encoder import build_encoder, flatten_grid, preprocess
+from models.encoders import build_encoder, flatten_grid, preprocess
 from models.run_files import RUN_FILES
 
 E, H, D = 5, 6, 7

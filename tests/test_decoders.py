@@ -8,10 +8,10 @@ from keras import ops
 
 from config import DECODERS, Config
 from dataset.vocabulary import Vocabulary
+from keras_lrp.operations import Operations
 from models.captioner import Captioner
-from models.decoder_relevance import explain_decoder
-from models.methods import GRADIENT, RELEVANCE
-from models.relevance_rules import Operations
+from models.explainers.decoder_stage import explain_decoder
+from models.explainers.methods import GRADIENT, RELEVANCE
 
 B, N, T, L, D = 2, 3, 4, 20, 7
 PLAIN = Operations()
@@ -65,7 +65,9 @@ def reference_captioner(arrays, decoder_name: str) -> Captioner:
 def test_relevance_equals_the_reference(name, shared, precise, monkeypatch):
     arrays = np.load(shared / "reference" / f"{name}_lrp.npz")
     captioner = reference_captioner(arrays, name)
-    monkeypatch.setattr("models.decoder_relevance.START", int(arrays["start_token"]))
+    monkeypatch.setattr(
+        "models.explainers.decoder_stage.START", int(arrays["start_token"])
+    )
     stage = explain_decoder(
         captioner,
         RELEVANCE,

@@ -6,9 +6,9 @@ from conftest import BRIGHT, planted_captioner, planted_photo, tiny_captioner
 
 from evaluation.faithfulness import mask_words, sum_patches
 from models.captioner import Captioner
-from models.deletion import delete_patches, delete_words, paint_patches
-from models.encoder import preprocess
-from models.explainers import explain
+from models.encoders import preprocess
+from models.explainers.deletion import delete_patches, delete_words, paint_patches
+from models.explainers.explain import explain
 
 TEXT = "a green ball runs on the cat grass"
 

@@ -7,9 +7,9 @@ import pytest
 from conftest import planted_captioner, planted_photo
 
 from evaluation.faithfulness import RANDOM, SHARES
-from evaluation.score_files import ScoreFiles
-from examination.deletion import ENDING, score_deletion, write_deletion
-from models.explainers import explain_each
+from models.explainers.explain import explain_each
+from scoring.deletion import ENDING, score_deletion, write_deletion
+from scoring.score_files import ScoreFiles
 
 METHODS = ("lrp", "attention")
 TEXT = "a green ball runs on the cat grass"

@@ -11,11 +11,11 @@ from PIL import Image
 
 import evaluate_bbox
 from dataset import READERS
-from dataset.scene_files import write_like_flickr30k
 from dataset.scenes import write_scenes
+from dataset.scenes.other_layouts import write_like_flickr30k
 from evaluation.localization import CHANCE
-from examination import script
 from models import METHODS
+from scoring import script
 
 FAST = [name for name, method in METHODS.items() if not method.is_extra]
 BALLS = ("dev_000001", "dev_000002", "dev_000004")  # scenes with a ball

@@ -12,9 +12,9 @@ import examine_word
 from dataset import READERS, CaptionedImage
 from dataset.scenes import write_scenes
 from dataset.vocabulary import split_words
-from evaluation.caption_files import read_results
 from evaluation.roc import area_under_roc
 from models import explain
+from scoring.caption_files import read_results
 
 TEXTS = ["a dog on the grass", "the dog runs", "a ball on the cat", "the grass"]
 WORDS = "dog,ball,star"

@@ -9,7 +9,7 @@ from dataset.records import CaptionedImage
 from dataset.scenes import render_scene
 from dataset.vocabulary import END
 from models import explain
-from models.explained_images import explain_images
+from scoring.explained_images import explain_images
 
 METHODS = ["lrp", "attention"]
 TEXT = "a dog runs on the green grass"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dataset.records import CaptionedImage
-from dataset.scene_captions import plural
 from dataset.scenes import render_scene
+from dataset.scenes.captions import plural
 from dataset.vocabulary import split_words
 from evaluation.hallucination import (
     FREQUENT_WORDS,

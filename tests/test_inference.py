@@ -14,12 +14,12 @@ from pycocotools.coco import COCO
 import inference
 from dataset import READERS
 from dataset.records import CaptionedImage
-from dataset.scene_files import write_like_coco2017
 from dataset.scenes import render_scene
-from evaluation import captions as metrics
-from evaluation.caption_files import CaptionFiles, number_ids
-from evaluation.captions import score_captions
-from models import captioning
+from dataset.scenes.other_layouts import write_like_coco2017
+from scoring import captioning
+from scoring import captions as metrics
+from scoring.caption_files import CaptionFiles, number_ids
+from scoring.captions import score_captions
 
 MODEL = "tiny"
 COCO_NAMES = ("COCO_val2014_000000000042", "000000581929")

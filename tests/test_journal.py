@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from evaluation.journal import Journal, refuse_existing
-from evaluation.score_files import ScoreFiles
+from scoring.journal import Journal, refuse_existing
+from scoring.score_files import ScoreFiles
 
 SETTINGS = {"model": "tiny", "methods": ["lrp"]}
 RECORDS = [{"image_id": "a", "words": []}, {"image_id": 7, "words": [0.25]}]

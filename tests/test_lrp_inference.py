@@ -20,11 +20,13 @@ from dataset.batches import pack_captions
 from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, START
 from evaluation.word_statistics import map_statistics
+from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.operations import Operations, stabilizer
 from models import explain
 from models.captioner import Captioner, load_captioner
-from models.decoder import Attended
-from models.encoder import preprocess
-from models.gradients import vector_jacobian_product
+from models.decoders.decoder import Attended
+from models.encoders import preprocess
+from models.explainers.methods import RELEVANCE
 from models.lrp_inference import (
     LRPInferenceCaptioner,
     Words,
@@ -32,8 +34,6 @@ from models.lrp_inference import (
     context_relevance,
     scaled,
 )
-from models.methods import RELEVANCE
-from models.relevance_rules import Operations, stabilizer
 
 pytestmark = pytest.mark.usefixtures("quick")
 

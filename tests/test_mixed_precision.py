@@ -18,7 +18,7 @@ from config import DECODERS, HALVES, Config
 from dataset.batches import pack_captions
 from dataset.vocabulary import Vocabulary
 from models import explain, load_captioner
-from models.encoder import computing_in
+from models.encoders import computing_in
 from models.lrp_inference import LRPInferenceCaptioner
 from training.callbacks import averaged_weights
 from training.start import new_config

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from models.gradients import share_of_replica
+from keras_lrp.backend import share_of_replica
 from models.objective import Adam
 
 GRADIENTS = np.array([[0.5, -0.02, 0.07], [-3.0, 0.1, 0.0]], "float32")

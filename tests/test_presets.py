@@ -7,7 +7,7 @@ import pytest
 
 import train
 from config import PRESETS
-from dataset import render_scenes
+from dataset.scenes import __main__ as render_scenes
 from models.captioner import load_captioner
 
 NUM_IMAGES = {"train": 44, "dev": 2, "test": 1}

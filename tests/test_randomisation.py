@@ -6,12 +6,12 @@ import pytest
 from conftest import WORDS, randomize, tiny_captioner
 from PIL import Image
 
-from benchmarks import randomisation
 from config import Config
 from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner
-from models.explainers import explain
-from models.randomisation import STAGES, copy_captioner, randomised_captioners
+from models.explainers.explain import explain
+from scoring import randomisation
+from scoring.randomised_captioners import STAGES, copy_captioner, randomised_captioners
 
 DECODERS = ("adaptive_attention", "grid_td")
 

@@ -11,7 +11,7 @@ from conftest import WORDS
 from config import Config
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, CaptionerError, load_captioner
-from models.encoder import build_encoder
+from models.encoders import build_encoder
 from models.pretrained import __main__ as shipped_list
 from models.run_files import RUN_FILES
 

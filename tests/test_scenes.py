@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset import render_scenes
 from dataset.flickr import DatasetError, read_flickr
-from dataset.scene_captions import NUMBERS, PLACES, SceneObject, plural, relations
-from dataset.scene_drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
-from dataset.scene_layout import Bias, compose
-from dataset.scenes import (
+from dataset.scenes import __main__ as render_scenes
+from dataset.scenes.captions import NUMBERS, PLACES, SceneObject, plural, relations
+from dataset.scenes.drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
+from dataset.scenes.layout import Bias, compose
+from dataset.scenes.scenes import (
     SPLITS,
     read_masks,
     read_scenes,
@@ -346,7 +346,7 @@ def test_interrupted_rendering_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dataset.scenes.render_scene", interrupt)
+    monkeypatch.setattr("dataset.scenes.scenes.render_scene", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_scenes(tmp_path / "scenes", NUM_IMAGES)
     assert list(tmp_path.iterdir()) == []
@@ -394,7 +394,7 @@ def test_script_renders(tmp_path, capsys):
 def test_script_refuses_in_one_line(tmp_path, monkeypatch, capsys, more, message):
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    monkeypatch.setattr("dataset.scenes.render_scene", None)
+    monkeypatch.setattr("dataset.scenes.scenes.render_scene", None)
     assert render_scenes.main(more) == 2
     error = capsys.readouterr().err
     assert error.startswith("render_scenes: ") and error.count("\n") == 1

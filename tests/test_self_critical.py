@@ -12,7 +12,7 @@ import train
 from config import Config
 from dataset.vocabulary import END, START
 from models.captioner import load_captioner
-from models.sampling import sample_captions
+from models.generation.sampling import sample_captions
 from training.callbacks import BACKUP
 from training.cider_reward import CiderReward
 from training.self_critical import advantages, draw_batch

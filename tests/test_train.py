@@ -28,12 +28,12 @@ from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import Captioner, load_captioner
-from models.encoder import build_encoder
+from models.encoders import build_encoder
 from models.run_files import RUN_FILES
 from training import export
 from training.callbacks import BACKUP, Backup, averaged_weights
 from training.data import read_split
-from training.scoring import read_captions, write_captions
+from training.dev_scores import read_captions, write_captions
 
 pytestmark = pytest.mark.usefixtures("quick")
 

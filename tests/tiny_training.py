@@ -14,7 +14,7 @@ import train
 from models.captioner import load_captioner
 from training.callbacks import build_callbacks
 from training.data import encode_images, read_split
-from training.scoring import caption_images, read_captions
+from training.dev_scores import caption_images, read_captions
 
 TINY = {
     "embedding_size": 5,

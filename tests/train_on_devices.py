@@ -16,8 +16,8 @@ from conftest import IS_TENSORFLOW, TINY_VGG16
 from tiny_training import Killed, Killer
 
 import train
-from evaluation import captions
-from models.encoder import ENCODERS
+from models.encoders import ENCODERS
+from scoring import captions
 
 OPTIONS = ("--distribute", "--data-dir", "--run", "--cache-dir", "--limit")
 

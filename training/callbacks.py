@@ -13,7 +13,7 @@ import numpy as np
 from dataset.files import write_whole
 from models.captioner import Captioner
 from training.data import EncodedImages
-from training.scoring import caption_images, score_images, write_captions
+from training.dev_scores import caption_images, score_images, write_captions
 
 MONITOR = "val_cider"
 BACKUP = "backup.npz"

@@ -21,7 +21,7 @@ from dataset.feature_cache import (
 from dataset.images import load_image
 from dataset.problems import all_of
 from models.captioner import Captioner
-from models.encoder import preprocess
+from models.encoders import preprocess
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import numpy as np
 
 from command_line import not_negative, run_script
 from dataset.files import write_whole
-from evaluation.captions import check_metrics
 from models.captioner import Captioner, load_captioner
 from models.run_files import SHARED_ENCODER
+from scoring.captions import check_metrics
 from training.data import encode_images, read_split
-from training.scoring import SCORES, caption_images, write_scores
+from training.dev_scores import SCORES, caption_images, write_scores
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -11,11 +11,11 @@ from config import PRESETS, Config
 from dataset import CaptionedImage
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, load_captioner
-from models.encoder import build_encoder
+from models.encoders import build_encoder
 from models.lrp_inference import LRPInferenceCaptioner
 from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import BACKUP
-from training.scoring import CAPTIONS, SCORES
+from training.dev_scores import CAPTIONS, SCORES
 
 
 def find_start(arguments: argparse.Namespace) -> Captioner | None:

@@ -1,0 +1,23 @@
+"""Rendered scenes: a dataset with exact boxes and masks that needs no download."""
+
+from dataset.scenes.scenes import (
+    Scene,
+    check_num_images,
+    read_masks,
+    read_scenes,
+    render_scene,
+    save_image,
+    scene_seed,
+    write_scenes,
+)
+
+__all__ = [
+    "Scene",
+    "check_num_images",
+    "read_masks",
+    "read_scenes",
+    "render_scene",
+    "save_image",
+    "scene_seed",
+    "write_scenes",
+]

@@ -1,1 +1,0 @@
-"""What `evaluate_bbox.py` and `examine_word.py` put together over a dataset."""

@@ -1,0 +1,42 @@
+"""Layer-wise relevance propagation (LRP) for Keras 3.
+
+    from keras_lrp import LRP
+
+    lrp = LRP(keras.applications.VGG16(), preset="epsilon_plus")
+    pixels = lrp(images, classes=[243])  # (B, 1, 224, 224, 3)
+
+`operations` explains networks that are written by hand, as recurrent decoders.
+"""
+
+from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
+from keras_lrp.propagate import LRP, PRESETS, class_relevance
+from keras_lrp.rules import (
+    AlphaBeta,
+    Box,
+    Derivative,
+    Epsilon,
+    Flat,
+    Gamma,
+    Gradient,
+    PassThrough,
+    WSquare,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "LRP",
+    "PRESETS",
+    "AlphaBeta",
+    "Box",
+    "Derivative",
+    "Epsilon",
+    "Flat",
+    "Gamma",
+    "Gradient",
+    "GradientOperations",
+    "Operations",
+    "PassThrough",
+    "RelevanceOperations",
+    "WSquare",
+    "class_relevance",
+]

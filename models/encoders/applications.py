@@ -1,0 +1,107 @@
+"""The convolutional networks of `keras.applications` as encoders."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from config import Config
+from dataset.images import IMAGE_SIZE
+
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR
+
+
+@dataclass(frozen=True)
+class EncoderKind:
+    """How one architecture is built and fed.
+
+    The input is (pixels - mean) / scale, of pixels in [0, 255].
+
+    Attributes:
+        build: A constructor of `keras.applications`.
+        feature_layer: The layer whose output, after its ReLU, is the features.
+        mean: For each colour, in the order the network reads them.
+        scale: For all colours.
+        reads_bgr: Whether the network reads blue first, not red.
+    """
+
+    build: Callable
+    feature_layer: str
+    mean: tuple[float, float, float]
+    scale: float = 1.0
+    reads_bgr: bool = True
+
+
+def build_inception_v3(**settings) -> keras.Model:
+    """Builds Keras' InceptionV3 with layer names that last.
+
+    Keras numbers its unnamed layers through all models of a process; here they have
+    the names of the first, so that `trainable_from` means the same layer everywhere.
+    """
+    model = keras.applications.InceptionV3(**settings)
+    unnamed = [layer for layer in model.layers if not layer.name.startswith("mixed")]
+    for kind in {type(layer) for layer in unnamed}:
+        alike = sorted((x for x in unnamed if type(x) is kind), key=_number)
+        prefix = re.sub(r"_\d+$", "", alike[0].name)
+        for number, layer in enumerate(alike):
+            layer.name = f"{prefix}_{number}" if number else prefix
+    return model
+
+
+def _number(layer: keras.layers.Layer) -> int:
+    found = re.search(r"_(\d+)$", layer.name)
+    return int(found[1]) if found else 0
+
+
+_APPLICATIONS = keras.applications
+ENCODERS = {
+    "vgg16": EncoderKind(_APPLICATIONS.VGG16, "block5_conv3", CAFFE_MEAN),
+    "vgg19": EncoderKind(_APPLICATIONS.VGG19, "block5_conv4", CAFFE_MEAN),
+    "resnet50": EncoderKind(_APPLICATIONS.ResNet50, "conv5_block3_out", CAFFE_MEAN),
+    "resnet101": EncoderKind(_APPLICATIONS.ResNet101, "conv5_block3_out", CAFFE_MEAN),
+    "inception_v3": EncoderKind(
+        build_inception_v3, "mixed10", (127.5, 127.5, 127.5), 127.5, reads_bgr=False
+    ),
+}
+
+
+def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Model:
+    """Builds the encoder up to its last feature map.
+
+    Batch-norms keep the statistics and weights they come with, also where the encoder
+    is trained: the few images of a batch are too few to estimate new ones.
+
+    Args:
+        config: Names the architecture and the factor on its features.
+        weights: None for random weights, "imagenet" for Keras' download, or a
+            weights file of the architecture without its classifier.
+
+    Returns:
+        A functional model from preprocessed images (B, 224, 224, 3) to features
+        (B, h, w, D), nonnegative.
+
+    Raises:
+        ValueError: The weights cannot be read or downloaded.
+    """
+    kind = ENCODERS[config.encoder]
+    try:
+        base = kind.build(
+            include_top=False,
+            weights=weights if weights is None else str(weights),
+            input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
+        )
+    except Exception as error:  # nothing narrower comes from a failed download
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"The encoder's weights {str(weights)!r} cannot be loaded: {reason} "
+            "Name a file of them with --encoder-weights."
+        ) from error
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    features = base.get_layer(kind.feature_layer).output
+    if config.feature_scale != 1.0:
+        features = keras.layers.Rescaling(config.feature_scale, name="scale")(features)
+    return keras.Model(base.input, features, name="encoder")

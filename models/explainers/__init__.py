@@ -1,0 +1,1 @@
+"""Why a captioner wrote each word: the methods, and what they hand over."""

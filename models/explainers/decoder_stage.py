@@ -1,0 +1,182 @@
+"""The first stage of an explanation: from a word's logit to features and words."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from keras import ops
+
+from dataset.vocabulary import PADDING, START
+from keras_lrp.backend import compiled, vector_jacobian_product
+from keras_lrp.operations import Operations
+from models.captioner import Captioner
+from models.decoders.decoder import Decoder
+from models.encoders import flatten_grid
+
+MULTIPLE = 4  # numbers of words are padded to a multiple of it
+
+
+@dataclass(frozen=True)
+class DecoderStage:
+    """The derivative of each explained logit, and the forward values around it.
+
+    Attributes:
+        features: The encoder's features (h, w, D).
+        feature_gradient: (R, h, w, D).
+        preceding_words: Input times gradient of the embeddings, summed (R, T).
+        attention: (R, h, w).
+        beta: (R,).
+        logits: (R,).
+        log_probabilities: (R,).
+        inputs: The ids the decoder reads, padded to one of few lengths (S,).
+        steps: The explained places (R,).
+        seeds: The weights of the explained sums of logits (R, V).
+    """
+
+    features: np.ndarray
+    feature_gradient: np.ndarray
+    preceding_words: np.ndarray
+    attention: np.ndarray
+    beta: np.ndarray
+    logits: np.ndarray
+    log_probabilities: np.ndarray
+    inputs: np.ndarray
+    steps: np.ndarray
+    seeds: np.ndarray
+
+
+def explain_decoder(
+    captioner: Captioner,
+    operations: Operations,
+    features,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    contrast: str | None = None,
+) -> DecoderStage:
+    """Differentiates the logits of several words of a caption at once.
+
+    The words lie along the batch axis: row r holds the whole sentence and predicts
+    from step r alone, which costs one small recurrence per word and no loop.
+
+    Args:
+        captioner: The model.
+        operations: How the decoder is differentiated.
+        features: (1, h, w, D).
+        tokens: The caption's ids (T,).
+        steps: The explained places (R,).
+        contrast: See `explain`.
+    """
+    _, height, width, channels = features.shape
+    rows = np.arange(len(steps))
+    seeds = np.zeros((few_sizes(len(steps)), len(captioner.vocabulary)), "float32")
+    seeds[rows, tokens[steps]] = 1.0
+    if contrast is not None:
+        seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
+    padded_steps = np.zeros(len(seeds), "int32")
+    padded_steps[rows] = steps
+    inputs = decoder_inputs(tokens)
+    stage = _decoder_function(captioner, operations)
+    outputs = stage(features, inputs, padded_steps, seeds)
+    logits, gradient, by_word, attention, beta, log_probabilities = (
+        ops.convert_to_numpy(output)[rows] for output in outputs
+    )
+    grid = (len(steps), height, width)
+    return DecoderStage(
+        features=ops.convert_to_numpy(features)[0],
+        feature_gradient=gradient.reshape(*grid, channels),
+        preceding_words=by_word[:, : len(tokens)],
+        attention=attention.reshape(grid),
+        beta=beta,
+        logits=logits,
+        log_probabilities=log_probabilities[rows, tokens[steps]],
+        inputs=inputs,
+        steps=padded_steps[rows],
+        seeds=seeds[rows],
+    )
+
+
+def decoder_inputs(tokens: np.ndarray) -> np.ndarray:
+    """Returns the ids that the decoder reads to write tokens (T,), padded: (S,)."""
+    inputs = np.full(few_sizes(len(tokens)), PADDING, "int32")
+    inputs[: len(tokens)] = [START, *tokens[:-1]]
+    return inputs
+
+
+def few_sizes(count: int) -> int:
+    """Rounds up, so that few sizes occur and few functions are compiled."""
+    return -(-count // MULTIPLE) * MULTIPLE
+
+
+@functools.lru_cache(maxsize=16)
+def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
+    decoder = captioner.decoder
+
+    def stage(features, inputs, steps, seeds):
+        rows, length = ops.shape(seeds)[0], ops.shape(inputs)[0]
+        features = flatten_grid(features)
+        features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
+        embedded = decoder.embed(inputs)  # (T, E)
+        embedded = ops.broadcast_to(
+            embedded[None, None], (rows, 1, length, embedded.shape[-1])
+        )
+
+        logits, output, gradients = differentiate_words(
+            decoder, operations, features, embedded, steps, seeds
+        )
+        by_word = ops.sum(embedded * gradients[1], axis=-1)[:, 0]  # (R, T)
+        log_probabilities = ops.log_softmax(output.logits[:, 0])
+        return (
+            logits,
+            gradients[0],
+            by_word,
+            output.attention[:, 0],
+            output.beta[:, 0],
+            log_probabilities,
+        )
+
+    return compiled(stage, captioner)
+
+
+def differentiate_words(
+    decoder: Decoder, operations: Operations, features, embedded, steps, seeds
+) -> tuple:
+    """Differentiates a sum of logits of one word of each of R sentences.
+
+    Args:
+        decoder: The model.
+        operations: How it is differentiated.
+        features: (R, L, D).
+        embedded: What the decoder reads (R, 1, T, E).
+        steps: The place of the word (R,).
+        seeds: The weights of the logits (R, V).
+
+    Returns:
+        The sums (R,), the decoder's output for the words, and the gradients with
+        respect to features and embedded.
+    """
+
+    def explained_logits(features, embedded):
+        memory = decoder.project(operations, features)
+        output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
+        logits = output.logits[:, 0]  # (R, V)
+        return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
+
+    return vector_jacobian_product(
+        explained_logits, [features, embedded], ops.ones_like
+    )
+
+
+def contrast_token(captioner: Captioner, word: str, explained=()) -> int:
+    """Returns the id of the word that explained tokens are contrasted with.
+
+    Raises:
+        ValueError: The captioner does not know it, or it is explained itself.
+    """
+    word = word.lower()
+    if word not in captioner.vocabulary:
+        raise ValueError(f"The captioner does not know {word!r}; contrast another.")
+    token = captioner.vocabulary.id_of(word)
+    if token in explained:
+        raise ValueError(f"{word!r} cannot be contrasted with itself.")
+    return token

@@ -1,0 +1,201 @@
+"""What a captioner says when parts of an image or of a sentence are taken away."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_lrp.backend import compiled
+from keras_lrp.operations import Operations
+from models.captioner import Captioner
+from models.encoders import flatten_grid, preprocess
+from models.explainers.decoder_stage import decoder_inputs, few_sizes
+
+BATCH = 8  # variants computed together
+
+
+class Retelling(NamedTuple):
+    """What a captioner says of P variants of an image.
+
+    Attributes:
+        probabilities: Of R words of the original sentence, each after the words that
+            precede it there (P, R).
+        captions: The words of each variant's own caption, P tuples; empty unless the
+            variants were to be captioned.
+    """
+
+    probabilities: np.ndarray
+    captions: tuple[tuple[str, ...], ...]
+
+
+def delete_patches(
+    captioner: Captioner,
+    image: np.ndarray,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    patches: Sequence[np.ndarray],
+    size: int,
+    beam_size: int | None = None,
+    recaption: bool = True,
+) -> Retelling:
+    """Paints patches of an image in its mean colour and asks the captioner again.
+
+    Args:
+        captioner: The model.
+        image: RGB pixels uint8 of the encoder's size (H, W, 3).
+        tokens: The ids of the original sentence (T,).
+        steps: The places of the words whose probability is asked for (R,).
+        patches: Of each of the P variants the numbers of the patches to delete (K,),
+            counted row by row.
+        size: Of a patch in pixels; divides the image's sides.
+        beam_size: Of the search for the new captions; the captioner's own if None.
+        recaption: Whether the variants are captioned anew.
+    """
+    inputs = preprocess(image[None], captioner.config.encoder)
+    probabilities, captions = [], []
+    for features in encode_without(captioner, inputs, patches, size):
+        whole = np.zeros((len(features), len(tokens)), bool)
+        asked = np.broadcast_to(steps, (len(features), len(steps)))
+        probabilities.append(_probabilities(captioner, features, tokens, whole, asked))
+        if recaption:
+            captions += captioner.caption_features(features, beam_size)
+    kept = captions[: len(patches)]
+    return Retelling(
+        np.concatenate(probabilities)[: len(patches)],
+        tuple(caption.words for caption in kept),
+    )
+
+
+def delete_words(
+    captioner: Captioner,
+    image: np.ndarray,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    deleted: np.ndarray,
+) -> np.ndarray:
+    """Sets the embeddings of words to 0 and asks for the probability of a later one.
+
+    Args:
+        captioner: The model.
+        image: RGB pixels uint8 of the encoder's size (H, W, 3).
+        tokens: The ids of the sentence (T,).
+        steps: The place of the word that each of P variants asks for (P,).
+        deleted: Which of the decoder's inputs each variant deletes, bool (P, T); the
+            input of step 0 is the start token.
+
+    Returns:
+        The probabilities (P,).
+    """
+    features = captioner.encode(image[None])  # (1, h, w, D)
+    found = []
+    for numbers in _batches(len(steps)):
+        same = ops.repeat(features, len(numbers), axis=0)
+        asked = steps[numbers, None]
+        found.append(_probabilities(captioner, same, tokens, deleted[numbers], asked))
+    return np.concatenate(found)[: len(steps), 0]
+
+
+def encode_without(
+    captioner: Captioner, inputs: np.ndarray, patches: Sequence[np.ndarray], size: int
+) -> Iterator:
+    """Encodes variants of an image, each without some of its patches.
+
+    Args:
+        captioner: The model.
+        inputs: The encoder's input (1, H, W, 3).
+        patches: See `delete_patches`.
+        size: See `delete_patches`.
+
+    Yields:
+        The features (B, h, w, D) of a batch of variants; the last batch is filled up
+        with variants that are known already, so that few sizes are compiled.
+    """
+    for numbers in _batches(len(patches)):
+        variants = [paint_patches(inputs[0], patches[n], size) for n in numbers]
+        yield captioner.encode_inputs(np.stack(variants))
+
+
+def paint_patches(image: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+    """Paints patches in the image's mean colour.
+
+    Args:
+        image: Pixels (H, W, C), float.
+        patches: Their numbers (K,), counted row by row.
+        size: Of a patch in pixels.
+
+    Returns:
+        A painted copy.
+
+    Raises:
+        ValueError: The image does not divide into such patches.
+    """
+    height, width, channels = image.shape
+    if height % size or width % size:
+        raise ValueError(
+            f"An image of {height}x{width} pixels does not divide into patches of "
+            f"{size}x{size}; use a size that divides both."
+        )
+    painted = image.copy()
+    grid = painted.reshape(height // size, size, width // size, size, channels)
+    rows, columns = np.divmod(np.asarray(patches, int), width // size)
+    grid[rows, :, columns] = image.mean((0, 1))  # grid is a view of painted
+    return painted
+
+
+def predict_variants(
+    captioner: Captioner,
+    features,
+    inputs: np.ndarray,
+    deleted: np.ndarray,
+    steps: np.ndarray,
+) -> np.ndarray:
+    """Predicts words of one sentence from variants of its image and of itself.
+
+    Args:
+        captioner: The model.
+        features: Of the variants of the image (P, h, w, D).
+        inputs: The ids the decoder reads (S,).
+        deleted: Which of their embeddings are set to 0, bool (P, S).
+        steps: The places of the words to predict in each variant (P, R).
+
+    Returns:
+        The logits (P, R, V).
+    """
+    predict = _predictor(captioner)
+    kept = (~deleted).astype("float32")
+    return ops.convert_to_numpy(predict(features, inputs, kept, steps))
+
+
+@functools.lru_cache(maxsize=4)
+def _predictor(captioner: Captioner) -> Callable:
+    decoder = captioner.decoder
+
+    def predict(features, inputs, kept, steps):
+        plain = Operations()
+        embedded = decoder.embed(inputs)  # (S, E)
+        embedded = embedded * ops.cast(kept, embedded.dtype)[..., None]  # (P, S, E)
+        memory = decoder.project(plain, flatten_grid(features))
+        return decoder.decode(plain, memory, embedded[:, None], positions=steps).logits
+
+    return compiled(predict, captioner)
+
+
+def _probabilities(captioner, features, tokens, deleted, steps) -> np.ndarray:
+    """Returns the probabilities (P, R) of the words at `steps` (P, R) of a sentence."""
+    inputs = decoder_inputs(tokens)  # (S,)
+    deleted = np.pad(deleted, [(0, 0), (0, len(inputs) - len(tokens))])
+    asked = steps.shape[1]
+    padded = np.pad(steps, [(0, 0), (0, few_sizes(asked) - asked)]).astype("int32")
+    logits = predict_variants(captioner, features, inputs, deleted, padded)
+    probabilities = ops.convert_to_numpy(ops.softmax(logits))
+    chosen = np.take_along_axis(probabilities, tokens[padded][..., None], axis=-1)
+    return chosen[:, :asked, 0]
+
+
+def _batches(count: int) -> Iterator[np.ndarray]:
+    """Yields the numbers below `count`; the last batch is filled up with 0."""
+    for start in range(0, count, BATCH):
+        numbers = np.arange(start, min(start + BATCH, count))
+        yield np.pad(numbers, (0, few_sizes(len(numbers)) - len(numbers)))

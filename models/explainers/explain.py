@@ -1,0 +1,198 @@
+"""Why the captioner wrote each word: the public face of all explanation methods."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dataset.images import load_image
+from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
+from models.captioner import Captioner
+from models.encoders import preprocess, swap_colours
+from models.explainers.decoder_stage import DecoderStage, explain_decoder
+from models.explainers.explanation import Explanation
+from models.explainers.methods import LRP_PRESET, Method, choose_method
+
+
+def explain(
+    captioner: Captioner,
+    image: str | Path | np.ndarray,
+    method: str = "lrp",
+    caption: str | None = None,
+    words: Sequence[str] | None = None,
+    contrast: str | None = None,
+    beam_size: int | None = None,
+    lrp_preset: str = LRP_PRESET,
+) -> Explanation:
+    """Explains the words of an image's caption.
+
+    Args:
+        captioner: The model.
+        image: An image file, or RGB pixels uint8 of the encoder's size (224, 224, 3).
+        method: A name from METHODS.
+        caption: The text to explain; the captioner's own if None.
+        words: Explain only these words of the caption; all if None.
+        contrast: Explain why each word and not this one: the difference of the logits.
+        beam_size: Of the search for the caption; the captioner's own if None.
+        lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS.
+
+    Raises:
+        ImageError: The file cannot be read as an image.
+        ValueError: The method is unknown, a word is not in the caption or the
+            vocabulary, or there is nothing to explain.
+    """
+    return explain_each(
+        captioner, image, [method], caption, words, contrast, beam_size, lrp_preset
+    )[0]
+
+
+def explain_each(
+    captioner: Captioner,
+    image: str | Path | np.ndarray,
+    methods: Sequence[str],
+    caption: str | None = None,
+    words: Sequence[str] | None = None,
+    contrast: str | None = None,
+    beam_size: int | None = None,
+    lrp_preset: str = LRP_PRESET,
+) -> list[Explanation]:
+    """Explains with several methods, which share what they have in common.
+
+    See `explain`; the explanations come in the order of the methods.
+    """
+    for name in methods:
+        choose_method(name, lrp_preset)  # refuses unknown names before any work
+    image = _pixels_of(image, captioner)
+    features = captioner.encode(image[None])  # (1, h, w, D)
+    if caption is None:
+        caption = captioner.caption_features(features, beam_size)[0].text
+        if not caption:
+            raise ValueError("The captioner found no word for this photo.")
+    tokens = known_tokens(captioner, caption)
+    steps = _steps(tokens, captioner, words)
+    return explain_encoded(
+        captioner, image, features, tokens, steps, methods, contrast, lrp_preset
+    )
+
+
+def explain_encoded(
+    captioner: Captioner,
+    image: np.ndarray,
+    features,
+    tokens: np.ndarray,
+    steps: np.ndarray,
+    methods: Sequence[str],
+    contrast: str | None = None,
+    lrp_preset: str = LRP_PRESET,
+) -> list[Explanation]:
+    """Explains words of a known caption of an image that is encoded already.
+
+    Args:
+        captioner: The model.
+        image: RGB pixels uint8 of the encoder's size (224, 224, 3).
+        features: What the encoder makes of them, (1, h, w, D).
+        tokens: The caption's ids (T,).
+        steps: The places of the words to explain (R,).
+        methods: Names from METHODS; the explanations come in their order.
+        contrast: See `explain`.
+        lrp_preset: See `explain`.
+    """
+    chosen = {name: choose_method(name, lrp_preset) for name in methods}
+    inputs = preprocess(image[None], captioner.config.encoder)
+    stages = {
+        operations: explain_decoder(
+            captioner, operations, features, tokens, steps, contrast
+        )
+        for operations in {method.operations for method in chosen.values()}
+    }
+    names = captioner.vocabulary.words
+    common = {
+        "image": image,
+        "caption": " ".join(names[token] for token in tokens),
+        "contrast": contrast,
+        "words": tuple(names[tokens[step]] for step in steps),
+        "steps": tuple(int(step) for step in steps),
+        "inputs": (SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
+    }
+    return [
+        Explanation(
+            method=name,
+            lrp_preset=lrp_preset if name == "lrp" else None,
+            **common,
+            **_arrays(captioner, inputs, method, stages[method.operations]),
+        )
+        for name, method in chosen.items()
+    ]
+
+
+def _arrays(
+    captioner: Captioner, inputs: np.ndarray, method: Method, stage: DecoderStage
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of one method's explanation."""
+    pixels, features, words = method.explain(captioner, inputs, stage)
+    lost = np.full((len(pixels), 2), np.nan)
+    if method.is_balanced:
+        of_features = features.sum((1, 2, 3), dtype="float64")
+        lost[:, 0] = stage.logits - words.sum(1) - of_features
+        lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
+    return {
+        "pixels": swap_colours(pixels, captioner.config.encoder),
+        "features": features,
+        "preceding_words": words,
+        "attention": stage.attention,
+        "beta": stage.beta,
+        "logits": stage.logits,
+        "log_probabilities": stage.log_probabilities,
+        "lost": lost,
+    }
+
+
+def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:
+    if not isinstance(image, np.ndarray):
+        return load_image(image)
+    expected = captioner.encoder.input_shape[1:]
+    if image.dtype != np.uint8 or image.shape != expected:
+        raise ValueError(
+            f"An image must be uint8 {expected}, or a file; received {image.dtype} "
+            f"{image.shape}."
+        )
+    return image
+
+
+def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
+    """Returns the ids (T,) of a caption's words.
+
+    Raises:
+        ValueError: The caption is empty, too long or has words that the captioner
+            does not know; all of them are named.
+    """
+    vocabulary = captioner.vocabulary
+    unknown = vocabulary.unknown_words(text)
+    if unknown:
+        raise ValueError(
+            f"The captioner does not know {', '.join(map(repr, unknown))}; its "
+            f"vocabulary has {len(vocabulary) - len(SPECIAL_TOKENS)} words. Use others."
+        )
+    words, longest = split_words(text), captioner.config.max_caption_words
+    if not words:
+        raise ValueError("There is no word to explain: the caption is empty.")
+    if len(words) > longest:
+        raise ValueError(f"The caption has {len(words)} words; at most {longest} fit.")
+    return vocabulary.encode(text, longest)[:-1]
+
+
+def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:
+    if words is None:
+        return np.arange(len(tokens))
+    names = [captioner.vocabulary.words[token] for token in tokens]
+    words = [words] if isinstance(words, str) else words
+    wanted = [part for word in words for part in split_words(word)]
+    missing = [word for word in wanted if word not in names]
+    if not wanted:
+        raise ValueError("No word to explain was named.")
+    if missing:
+        raise ValueError(
+            f"{', '.join(map(repr, missing))} is not in the caption "
+            f"{' '.join(names)!r}."
+        )
+    return np.asarray([step for step, name in enumerate(names) if name in wanted])

@@ -1,0 +1,235 @@
+"""The methods of explanation: from a decoder's stage to relevance of the pixels."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from keras import ops
+
+from keras_lrp import LRP, PRESETS
+from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
+from models.captioner import Captioner
+from models.encoders import preprocess
+from models.explainers.decoder_stage import DecoderStage, few_sizes
+from models.explainers.occlusion import occlude_image, occlude_words
+
+RELEVANCE = RelevanceOperations()
+GRADIENT = GradientOperations()
+LRP_PRESET = "alpha1_beta0"  # the paper's
+LRP_PRESETS = tuple(n for n in PRESETS if n not in ("gradient", "guided_backprop"))
+
+
+class Relevance(NamedTuple):
+    """What a method finds for R words; NaN where it says nothing.
+
+    Attributes:
+        pixels: Of the encoder's input, (R, H, W, 3).
+        features: Of the encoder's features, (R, h, w, D).
+        words: Of the decoder's inputs, (R, T).
+    """
+
+    pixels: np.ndarray
+    features: np.ndarray
+    words: np.ndarray
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to explain.
+
+    Attributes:
+        summary: One sentence for the reader.
+        operations: How the decoder is differentiated.
+        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> Relevance.
+        is_balanced: Whether words, features and pixels share out the logit.
+        is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
+    """
+
+    summary: str
+    operations: Operations
+    explain: Callable
+    is_balanced: bool = False
+    is_extra: bool = False
+
+
+def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
+    """Returns a method, LRP with the rules of a preset.
+
+    Raises:
+        ValueError: There is no such method or preset.
+    """
+    if name not in METHODS:
+        raise ValueError(
+            f"Unknown method {name!r}; expected one of {', '.join(METHODS)}."
+        )
+    if lrp_preset not in LRP_PRESETS:
+        raise ValueError(
+            f"Unknown LRP preset {lrp_preset!r}; expected one of "
+            f"{', '.join(LRP_PRESETS)}."
+        )
+    if name != "lrp" or lrp_preset == LRP_PRESET:
+        return METHODS[name]
+    return replace(METHODS[name], explain=functools.partial(_lrp, preset=lrp_preset))
+
+
+def choose_methods(names: str) -> list[str]:
+    """Returns the methods of "lrp,attention"; of "all", every one but the extras.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    if names == "all":
+        return [name for name in METHODS if name not in EXTRAS]
+    chosen = list(dict.fromkeys(names.split(",")))
+    for name in chosen:
+        choose_method(name)
+    return chosen
+
+
+@functools.lru_cache(maxsize=16)
+def _encoder_lrp(captioner: Captioner, preset: str) -> LRP:
+    pixel_range = None
+    if preset == "epsilon_gamma_box":
+        darkest_and_lightest = np.array([[0.0] * 3, [255.0] * 3])
+        inputs = preprocess(darkest_and_lightest, captioner.config.encoder)
+        pixel_range = tuple(map(tuple, inputs.tolist()))
+    return LRP(captioner.encoder, preset, pixel_range)
+
+
+def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
+    rows = len(relevance)
+    padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
+    lrp = _encoder_lrp(captioner, preset)
+    found = lrp(inputs, relevance=np.pad(relevance, padding)[None])
+    return ops.convert_to_numpy(found)[0, :rows]
+
+
+def _lrp(captioner, inputs, stage: DecoderStage, preset=LRP_PRESET) -> Relevance:
+    features = stage.features * stage.feature_gradient
+    pixels = _propagate(captioner, preset, inputs, features)
+    return Relevance(pixels, features, stage.preceding_words)
+
+
+def _decoder_lrp(captioner, inputs, stage: DecoderStage) -> Relevance:
+    features = stage.features * stage.feature_gradient
+    positions, size = features.sum(-1), inputs.shape[1:3]
+    positive, negative = (
+        _upsample(np.maximum(part, 0), size) for part in (positions, -positions)
+    )
+    return Relevance(_as_pixels(positive - negative), features, stage.preceding_words)
+
+
+def _gradient(captioner, inputs, stage: DecoderStage) -> Relevance:
+    gradient = stage.feature_gradient
+    pixels = _propagate(captioner, "gradient", inputs, gradient)
+    return Relevance(pixels, gradient, stage.preceding_words)
+
+
+def _gradient_x_input(captioner, inputs, stage: DecoderStage) -> Relevance:
+    pixels, gradient, words = _gradient(captioner, inputs, stage)
+    return Relevance(inputs * pixels, stage.features * gradient, words)
+
+
+def _grad_cam(captioner, inputs, stage: DecoderStage) -> Relevance:
+    features = weigh_channels(stage)
+    heat = np.maximum(features.sum(-1), 0)
+    pixels = _as_pixels(_upsample(heat, inputs.shape[1:3]))
+    return Relevance(pixels, features, stage.preceding_words)
+
+
+def _guided_grad_cam(captioner, inputs, stage: DecoderStage) -> Relevance:
+    cam = _grad_cam(captioner, inputs, stage)
+    gradient = stage.feature_gradient
+    guided = _propagate(captioner, "guided_backprop", inputs, gradient)
+    return cam._replace(pixels=3.0 * cam.pixels * guided)  # cam is one colour's share
+
+
+def _attention(captioner, inputs, stage: DecoderStage) -> Relevance:
+    channels = stage.features.shape[-1]
+    features = np.repeat(stage.attention[..., None] / channels, channels, axis=-1)
+    pixels = _as_pixels(_upsample(stage.attention, inputs.shape[1:3]))
+    return Relevance(pixels, features, np.full_like(stage.preceding_words, np.nan))
+
+
+def _occlusion(captioner, inputs, stage: DecoderStage) -> Relevance:
+    heat = occlude_image(captioner, inputs, stage)
+    nothing = np.full_like(stage.feature_gradient, np.nan)
+    return Relevance(_as_pixels(heat), nothing, occlude_words(captioner, stage))
+
+
+def weigh_channels(stage: DecoderStage) -> np.ndarray:
+    """Weighs each channel with the mean of its gradient over the positions.
+
+    Returns:
+        (R, h, w, D); the rectified sum over the channels is the map of Grad-CAM.
+
+    Source: Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2.
+    """
+    weights = stage.feature_gradient.mean((1, 2), keepdims=True)  # (R, 1, 1, D)
+    return stage.features * weights
+
+
+def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Spreads maps (R, h, w) >= 0 over pixels (R, H, W), bilinearly; keeps sums."""
+    large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
+    large = ops.convert_to_numpy(large)[..., 0]
+    sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
+    return large * (maps.sum((1, 2)) / sums)[:, None, None]
+
+
+def _as_pixels(maps: np.ndarray) -> np.ndarray:
+    """Shares maps (R, H, W) out to the three colours (R, H, W, 3)."""
+    return np.repeat(maps[..., None] / 3.0, 3, axis=-1)
+
+
+METHODS = {
+    "lrp": Method(
+        "Layer-wise relevance propagation through decoder and encoder: shares the "
+        "word's logit out to the preceding words and the pixels, with sign.",
+        RELEVANCE,
+        _lrp,
+        is_balanced=True,
+    ),
+    "decoder_lrp": Method(
+        "LRP through the decoder alone: the relevance of the encoder's features, "
+        "where they lie in the photo.",
+        RELEVANCE,
+        _decoder_lrp,
+        is_balanced=True,
+        is_extra=True,
+    ),
+    "gradient": Method(
+        "The derivative of the word's logit with respect to each pixel.",
+        GRADIENT,
+        _gradient,
+    ),
+    "gradient_x_input": Method(
+        "The derivative times the pixel's own value.", GRADIENT, _gradient_x_input
+    ),
+    "grad_cam": Method(
+        "Feature maps weighted by their mean derivative: which regions speak for the "
+        "word.",
+        GRADIENT,
+        _grad_cam,
+    ),
+    "guided_grad_cam": Method(
+        "Grad-CAM times guided backpropagation: the fine structure within the regions.",
+        GRADIENT,
+        _guided_grad_cam,
+    ),
+    "attention": Method(
+        "Where the decoder attended to when it wrote the word.",
+        GRADIENT,
+        _attention,
+    ),
+    "occlusion": Method(
+        "How much the word's logit falls when a patch of the photo, or a preceding "
+        "word, is removed: slow, and asks nothing of the model.",
+        GRADIENT,
+        _occlusion,
+        is_extra=True,
+    ),
+}
+EXTRAS = tuple(name for name, method in METHODS.items() if method.is_extra)

@@ -1,0 +1,64 @@
+"""Occlusion: what a word's logit loses when something is taken away.
+
+Slow and independent of every rule: the yardstick of the other methods.
+
+Source: Zeiler and Fergus 2014 (arXiv 1311.2901), section 4.2.
+"""
+
+import math
+
+import numpy as np
+
+from models.captioner import Captioner
+from models.explainers.decoder_stage import DecoderStage
+from models.explainers.deletion import encode_without, predict_variants
+
+PATCH = 16  # pixels
+
+
+def occlude_image(
+    captioner: Captioner, inputs: np.ndarray, stage: DecoderStage
+) -> np.ndarray:
+    """Paints patches of the image in its mean colour, one at a time.
+
+    Args:
+        captioner: The model.
+        inputs: The encoder's input (1, H, W, 3).
+        stage: What is explained.
+
+    Returns:
+        What the logit of each word falls by, spread evenly over the patch:
+        (R, H, W).
+    """
+    _, height, width, _ = inputs.shape
+    grid = (height // PATCH, width // PATCH)
+    patches = np.arange(math.prod(grid))[:, None]
+    logits = [
+        _explained_logits(captioner, features, stage)
+        for features in encode_without(captioner, inputs, patches, PATCH)
+    ]
+    falls = stage.logits - np.concatenate(logits)[: len(patches)]  # (N, R)
+    heat = falls.T.reshape(-1, *grid) / PATCH**2  # (R, h, w)
+    return heat.repeat(PATCH, axis=1).repeat(PATCH, axis=2)
+
+
+def occlude_words(captioner: Captioner, stage: DecoderStage) -> np.ndarray:
+    """Sets the embedding of each preceding word to 0, one at a time.
+
+    Returns:
+        What the logit of each word falls by, (R, T).
+    """
+    num_inputs = len(stage.inputs)
+    features = np.repeat(stage.features[None], num_inputs, axis=0)
+    deleted = np.eye(num_inputs, dtype=bool)
+    logits = _explained_logits(captioner, features, stage, deleted)  # (S, R)
+    return (stage.logits - logits).T[:, : stage.preceding_words.shape[1]]
+
+
+def _explained_logits(captioner, features, stage, deleted=None) -> np.ndarray:
+    """Returns the explained logits (P, R) of P variants of features and words."""
+    if deleted is None:
+        deleted = np.zeros((len(features), len(stage.inputs)), bool)
+    steps = np.broadcast_to(stage.steps, (len(features), len(stage.steps)))
+    logits = predict_variants(captioner, features, stage.inputs, deleted, steps)
+    return (logits * stage.seeds).sum(-1)

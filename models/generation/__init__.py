@@ -1,0 +1,1 @@
+"""Sentences from any step function: beam search and sampling."""

@@ -1,0 +1,1 @@
+"""Loops over datasets: caption, explain, score, and keep what was done."""

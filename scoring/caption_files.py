@@ -1,0 +1,178 @@
+"""The files of generated captions: COCO results, the n-best list and the scores."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataset.files import write_whole
+from dataset.records import CaptionedImage
+from scoring.journal import Journal, refuse_existing, require_json
+
+NUMBERED = ("coco2017",)  # datasets whose ids are numbers
+_COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
+
+
+@dataclass(frozen=True)
+class CaptionFiles:
+    """The files of one run of a captioner over many images.
+
+    The n-best list is a journal: it grows while captions are computed, and a killed
+    run goes on from it.
+
+    Attributes:
+        results: The captions as COCO's tools read them; ends in .json.
+    """
+
+    results: Path
+
+    def __post_init__(self):
+        require_json(self.results, "captions")
+
+    @property
+    def nbest(self) -> Path:
+        """The captions of each image's beam, as JSON lines."""
+        return self.results.with_suffix(".nbest.jsonl")
+
+    @property
+    def scores(self) -> Path:
+        """The scores and the settings, as JSON."""
+        return self.results.with_suffix(".scores.json")
+
+    def existing(self) -> list[Path]:
+        """Returns the files that are there."""
+        return [path for path in self._all() if path.exists()]
+
+    def refuse_existing(self) -> None:
+        """Refuses to replace captions; see `refuse_existing`."""
+        refuse_existing(self._all())
+
+    def _all(self) -> tuple[Path, ...]:
+        return self.results, self.nbest, self.scores
+
+    def start(self, settings: Mapping, records: Iterable[Mapping] = ()) -> None:
+        """Begins the n-best list, and removes what no longer belongs to it.
+
+        Args:
+            settings: What the captions are computed with, as JSON keeps it.
+            records: Of images that are captioned already; see `append`.
+        """
+        Journal(self.nbest).start(settings, records)
+        self.results.unlink(missing_ok=True)
+        self.scores.unlink(missing_ok=True)
+
+    def append(self, records: Iterable[Mapping]) -> None:
+        """Adds images to the n-best list.
+
+        Args:
+            records: {"image_id": ..., "captions": [...], "scores": [...]}, best first.
+        """
+        Journal(self.nbest).append(records)
+
+    def read(self, settings: Mapping) -> dict[int | str, dict]:
+        """Returns the records of the n-best list by image id.
+
+        Raises:
+            ValueError: The list was computed with other settings, is damaged, or is
+                missing beside its results; see `Journal.read`.
+        """
+        if self.results.exists() and not self.nbest.exists():
+            raise ValueError(
+                f"{self.results} cannot be gone on with: {self.nbest} is not there. "
+                "Begin anew with --overwrite."
+            )
+        records = Journal(self.nbest).read(settings)
+        return {record["image_id"]: record for record in records}
+
+    def write_results(self, records: Sequence[Mapping]) -> dict[int | str, str]:
+        """Writes and returns the best caption of each image."""
+        best = {record["image_id"]: record["captions"][0] for record in records}
+        results = [{"image_id": key, "caption": text} for key, text in best.items()]
+        write_whole(self.results, (json.dumps(results, indent=0) + "\n").encode())
+        return best
+
+    def write_scores(
+        self, settings: Mapping, num_images: int, scores: Mapping, missing: Mapping
+    ) -> None:
+        """Writes scores, why the missing ones are missing, and what was scored."""
+        what = {**settings, "num_images": num_images}
+        content = what | {"scores": scores, "missing": missing}
+        write_whole(self.scores, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def read_results(
+    path: Path, images: Sequence[CaptionedImage], dataset: str
+) -> dict[str, str]:
+    """Reads captions from a file as `CaptionFiles.write_results` makes it.
+
+    Args:
+        path: The file; it may have captions of other images too.
+        images: Of the dataset.
+        dataset: Its name; see `number_ids`.
+
+    Returns:
+        The caption of each image by the image's id.
+
+    Raises:
+        ValueError: The file holds something else, or no caption of some images.
+    """
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        found = {entry["image_id"]: entry["caption"].strip() for entry in entries}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} holds no captions ({error!r}); expected those that inference.py "
+            'writes: [{"image_id": ..., "caption": ...}, ...].'
+        ) from error
+    ids = number_ids(images, dataset)
+    missing = [key for key in ids if key not in found]
+    if missing:
+        raise ValueError(
+            f"{path} lacks the captions of {len(missing)} of {len(ids)} images, such "
+            f"as {missing[0]}. Caption all with inference.py, or choose the first few "
+            "with --limit."
+        )
+    return {i.image_id: found[key] for i, key in zip(images, ids, strict=True)}
+
+
+def to_record(image_id: int | str, captions: Iterable) -> dict:
+    """Returns what the n-best list keeps of an image.
+
+    Args:
+        image_id: See `number_ids`.
+        captions: Best first; each with a text and a score.
+    """
+    found = [caption for caption in captions if math.isfinite(caption.score)]
+    return {
+        "image_id": image_id,
+        "captions": [caption.text for caption in found],
+        "scores": [caption.score for caption in found],
+    }
+
+
+def number_ids(
+    images: Sequence[CaptionedImage], dataset: str | None
+) -> list[int | str]:
+    """Returns the ids of results, which COCO's tools compare with their own.
+
+    They are numbers where they are COCO's, of a dataset or of a folder whose files
+    are all named as COCO's. Else they are the readers': the name of the file without
+    its suffix, or with it in a folder where two names would be alike.
+
+    Args:
+        images: All images.
+        dataset: A name, or None for a folder.
+    """
+    if dataset in NUMBERED:
+        return [int(image.image_id) for image in images]
+    names = [image.image_id for image in images]
+    if dataset is not None:
+        return names
+    found = [_COCO_NAME.fullmatch(name) for name in names]
+    numbers = [int(match[1]) for match in found if match]
+    for ids in (numbers, names):
+        if len(set(ids)) == len(images):
+            return ids
+    return [image.path.name for image in images]

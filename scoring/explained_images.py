@@ -1,0 +1,129 @@
+"""Captions and explains the images of a dataset, one after the other."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataset.images import ImageError, load_image
+from dataset.records import CaptionedImage
+from dataset.vocabulary import split_words
+from models.captioner import Captioner
+from models.explainers.explain import explain_encoded, known_tokens
+from models.explainers.explanation import Explanation
+from models.explainers.methods import LRP_PRESET
+
+ChooseSteps = Callable[[CaptionedImage, tuple[str, ...]], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class ExplainedImage:
+    """One image of a dataset, its caption and why some of its words are there.
+
+    Attributes:
+        record: The image.
+        words: Of its caption (T,).
+        explanations: One for each method, all of the same words; none where no word
+            was chosen.
+        problem: Why the image or its caption cannot be used; else None.
+    """
+
+    record: CaptionedImage
+    words: tuple[str, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    problem: str | None = None
+
+
+def explain_images(
+    captioner: Captioner,
+    records: Sequence[CaptionedImage],
+    choose_steps: ChooseSteps,
+    methods: Sequence[str],
+    batch_size: int = 8,
+    lrp_preset: str = LRP_PRESET,
+    captions: Mapping[str, str] | None = None,
+) -> Iterator[ExplainedImage]:
+    """Explains chosen words of every image's caption; each image is encoded once.
+
+    An image that cannot be read or explained does not stop the others.
+
+    Args:
+        captioner: Describes the images, and is explained.
+        records: The images.
+        choose_steps: (record, words of its caption (T,)) -> the places of the words to
+            explain, ascending; none leaves the image unexplained.
+        methods: Names from METHODS; the explanations come in their order.
+        batch_size: Images encoded and described together.
+        lrp_preset: See `explain`.
+        captions: A text to explain for every image id; the captioner's own if None.
+
+    Yields:
+        Every image, in order.
+    """
+    for start in range(0, len(records), batch_size):
+        batch = records[start : start + batch_size]
+        images, problems = _load(batch)
+        features, texts = _describe(captioner, images, captions)
+        for record in batch:
+            key = record.image_id
+            if key in problems:
+                yield ExplainedImage(record, problem=problems[key])
+                continue
+            explain = functools.partial(
+                explain_encoded,
+                captioner,
+                images[key],
+                features[key],
+                methods=methods,
+                lrp_preset=lrp_preset,
+            )
+            yield _explain(captioner, record, texts[key], choose_steps, explain)
+
+
+def _explain(
+    captioner: Captioner,
+    record: CaptionedImage,
+    text: str,
+    choose_steps: ChooseSteps,
+    explain: Callable[[np.ndarray, np.ndarray], list[Explanation]],
+) -> ExplainedImage:
+    """Explains the chosen words of one caption."""
+    words = tuple(split_words(text))
+    steps = np.asarray(choose_steps(record, words), "int64")
+    if not len(steps):
+        return ExplainedImage(record, words)
+    try:
+        tokens = known_tokens(captioner, text)
+    except ValueError as error:
+        return ExplainedImage(record, words, problem=f"{record.path}: {error}")
+    return ExplainedImage(record, words, tuple(explain(tokens, steps)))
+
+
+def _load(
+    records: Sequence[CaptionedImage],
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Returns the pixels of the images, or what is wrong with them, by id."""
+    images, problems = {}, {}
+    for record in records:
+        try:
+            images[record.image_id] = load_image(record.path)
+        except ImageError as error:
+            problems[record.image_id] = str(error)
+    return images, problems
+
+
+def _describe(
+    captioner: Captioner,
+    images: Mapping[str, np.ndarray],
+    captions: Mapping[str, str] | None,
+) -> tuple[dict, Mapping[str, str]]:
+    """Returns the features (1, h, w, D) and the captions of images by id."""
+    if not images:
+        return {}, {}
+    features = captioner.encode(np.stack(list(images.values())))  # (B, h, w, D)
+    if captions is None:
+        found = captioner.caption_features(features)
+        captions = {key: c.text for key, c in zip(images, found, strict=True)}
+    rows = {key: features[row : row + 1] for row, key in enumerate(images)}
+    return rows, captions

@@ -1,0 +1,134 @@
+"""Compares explanations with those of the captioner after it has lost its weights.
+
+An explanation that stays the same when the weights are shuffled does not explain them.
+"another photo" compares the maps of different photographs: what all maps of a method
+have in common.
+
+    python -m scoring.randomisation --images DIR [--model M] [--methods lrp,...]
+"""
+
+import argparse
+import collections
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from command_line import positive
+from dataset.images import list_images, load_image
+from evaluation.similarity import cosine_similarity, rank_correlation
+from models import METHODS, Captioner, explain_each, load_captioner
+from models.explainers.methods import EXTRAS, choose_methods
+from scoring.randomised_captioners import randomised_captioners
+
+DEFAULT_MODEL = "flickr8k-adaptive-attention"
+CONTROL = "another photo"
+COLUMNS = ("signed ranks", "absolute ranks", "cosine")
+
+Maps = dict[str, np.ndarray]  # method -> relevance (T, H, W)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table."""
+    arguments = parse(argv)
+    try:
+        methods = choose_methods(arguments.methods)
+        paths = list_images(arguments.images)[: arguments.limit]
+        images = [load_image(path) for path in paths]
+        captioner = load_captioner(arguments.model)
+        generator = np.random.default_rng(arguments.seed)
+        table = compare(captioner, images, methods, generator)
+    except (ValueError, OSError) as error:
+        print(f"randomisation: {error}", file=sys.stderr)
+        return 2
+    print_table(table)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--images", type=Path, required=True, metavar="DIR", help="folder of photos")
+    add("--model", default=DEFAULT_MODEL, help="name or run directory")
+    without = f"default: all but {' and '.join(EXTRAS)}"
+    add("--methods", default="all", metavar="NAME,...", help=without)
+    add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
+    add("--seed", type=int, default=0, help="of the shuffling")
+    return parser.parse_args(argv)
+
+
+def compare(
+    captioner: Captioner,
+    images: Sequence[np.ndarray],
+    methods: Sequence[str],
+    generator: np.random.Generator,
+) -> dict[tuple[str, str], np.ndarray]:
+    """Compares the maps of the images' captions at every stage of randomisation.
+
+    Args:
+        captioner: What is explained.
+        images: RGB pixels uint8 (H, W, 3).
+        methods: How.
+        generator: Shuffles the weights.
+
+    Returns:
+        For each method and stage the similarities of COLUMNS (words, 3).
+    """
+    texts = [
+        captioner.caption_features(captioner.encode(i[None]))[0].text for i in images
+    ]
+    original = list(explain_all(captioner, images, texts, methods))
+    found = collections.defaultdict(list)
+    for maps, others in itertools.pairwise(original):
+        for method, values in similarities(maps, others):
+            found[method, CONTROL].append(values)
+    for stage, other in randomised_captioners(captioner, generator):
+        explained = explain_all(other, images, texts, methods)
+        for maps, changed in zip(original, explained, strict=True):
+            for method, values in similarities(maps, changed):
+                found[method, stage].append(values)
+    return {key: np.array(values) for key, values in found.items()}
+
+
+def explain_all(captioner, images, texts, methods) -> Iterator[Maps]:
+    """Explains all words of each image's text."""
+    pairs = list(zip(images, texts, strict=True))
+    for image, text in tqdm(pairs, unit="photo", leave=False):
+        explanations = explain_each(captioner, image, methods, text)
+        yield {e.method: e.pixels.sum(-1) for e in explanations}
+
+
+def similarities(first: Maps, second: Maps) -> Iterator[tuple[str, tuple]]:
+    """Compares two explanations word by word, up to the shorter one's end."""
+    for method, maps in first.items():
+        for one, other in zip(maps, second[method], strict=False):
+            yield (
+                method,
+                (
+                    rank_correlation(one, other),
+                    rank_correlation(np.abs(one), np.abs(other)),
+                    cosine_similarity(one, other),
+                ),
+            )
+
+
+def print_table(table: dict[tuple[str, str], np.ndarray]) -> None:
+    """Prints means over words; a map that is constant has no ranks and is left out."""
+    print(f"{'method':17}{'shuffled':19}{'words':>6}", *(f"{c:>15}" for c in COLUMNS))
+    for method, stage in sorted(table, key=lambda key: list(METHODS).index(key[0])):
+        values = table[method, stage]
+        means = [f"{mean:15.3f}" for mean in _means(values)]
+        print(f"{method:17}{stage:19}{len(values):6}", *means)
+
+
+def _means(values: np.ndarray) -> list[float]:
+    known = [column[np.isfinite(column)] for column in values.T]
+    return [column.mean() if len(column) else np.nan for column in known]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

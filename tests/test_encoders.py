@@ -1,0 +1,132 @@
+"""The encoder's preprocessing and its cut into a frozen and a trained part."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import tiny_encoder
+
+from config import Config
+from models.encoders import (
+    ENCODERS,
+    build_encoder,
+    flatten_grid,
+    preprocess,
+    restore_pixels,
+    split_encoder,
+    swap_colours,
+)
+from models.encoders.applications import build_inception_v3
+
+APPLICATIONS = {
+    "vgg16": keras.applications.vgg16,
+    "vgg19": keras.applications.vgg19,
+    "resnet50": keras.applications.resnet,
+    "resnet101": keras.applications.resnet,
+    "inception_v3": keras.applications.inception_v3,
+}
+GRIDS = {
+    "vgg16": (14, 14, 512),
+    "vgg19": (14, 14, 512),
+    "resnet50": (7, 7, 2048),
+    "resnet101": (7, 7, 2048),
+    "inception_v3": (5, 5, 2048),
+}
+
+
+def images(seed=0):
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (2, 224, 224, 3), dtype="uint8")
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_preprocessing_is_that_of_keras_and_can_be_undone(name):
+    pixels = images()
+    inputs = preprocess(pixels, name)
+    assert inputs.dtype == np.float32
+    expected = APPLICATIONS[name].preprocess_input(pixels.astype("float32"))
+    np.testing.assert_allclose(inputs, expected, atol=1e-4)
+    np.testing.assert_allclose(restore_pixels(inputs, name), pixels, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_colours_of_the_input_are_told_apart(name):
+    """A red picture is large in the channel that `swap_colours` puts first."""
+    black = preprocess(np.zeros((1, 1, 3), "uint8"), name)
+    red = preprocess(np.array([[[255, 0, 0]]], "uint8"), name)
+    rises = swap_colours(red - black, name).ravel()
+    assert rises[0] > 0 and not rises[1:].any()
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_features_are_a_nonnegative_grid(name):
+    encoder = build_encoder(Config(encoder=name))
+    features = encoder.predict(preprocess(images()[:1], name), verbose=0)
+    assert features.shape == (1, *GRIDS[name])
+    assert np.isfinite(features).all() and features.min() == 0 < features.max()
+
+
+def test_batch_norms_are_not_trained():
+    encoder = build_encoder(Config(encoder="resnet50"))
+    names = {variable.name for variable in encoder.trainable_variables}
+    assert names == {"kernel", "bias"}
+    inputs = preprocess(images(), "resnet50")
+    before = np.asarray(encoder(inputs, training=False))
+    np.testing.assert_array_equal(encoder(inputs, training=True), before)
+
+
+def test_layer_names_do_not_depend_on_earlier_models():
+    first, second = (
+        build_inception_v3(include_top=False, weights=None, input_shape=(75, 75, 3))
+        for _ in range(2)
+    )
+    names = [layer.name for layer in first.layers]
+    assert [layer.name for layer in second.layers] == names
+    assert len(set(names)) == len(names) == 311
+    assert {"conv2d", "conv2d_93", "activation_93", "mixed10"} < set(names)
+    assert "conv2d_94" not in names
+
+
+def test_the_two_parts_make_the_whole():
+    encoder = tiny_encoder()
+    inputs = preprocess(images(), "vgg16")
+    frozen, trained = split_encoder(encoder, "last")
+    whole = encoder(inputs)
+    np.testing.assert_allclose(trained(frozen(inputs)), whole, atol=1e-4)
+    assert [layer.name for layer in trained.layers][-1] == "last"
+    assert split_encoder(encoder, "") == (encoder, None)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "input"])
+def test_unknown_layers_are_refused_with_the_known_ones(name):
+    encoder = tiny_encoder()
+    wanted = encoder.layers[0].name if name == "input" else name
+    with pytest.raises(ValueError, match="pool, last; received"):
+        split_encoder(encoder, wanted)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "layer"),
+    [("resnet50", "conv5_block2_1_conv"), ("inception_v3", "conv2d_85")],
+)
+def test_networks_with_branches_are_cut_between_blocks(encoder, layer):
+    whole = build_encoder(Config(encoder=encoder))
+    inputs = preprocess(images()[:1], encoder)
+    frozen, trained = split_encoder(whole, layer)
+    expected = whole.predict(inputs, verbose=0)
+    middle = frozen.predict(inputs, verbose=0)
+    actual = trained.predict(middle, verbose=0)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+    assert frozen.output_shape == (None, *GRIDS[encoder])
+
+
+@pytest.mark.parametrize("layer", ["conv5_block2_2_conv", "conv5_block2_add"])
+def test_cuts_within_a_block_are_refused_with_the_possible_ones(layer):
+    whole = build_encoder(Config(encoder="resnet50"))
+    possible = "conv5_block1_out, conv5_block2_1_conv, conv5_block2_out, conv5_block3"
+    with pytest.raises(ValueError, match=f"{possible}.*received '{layer}'. Only"):
+        split_encoder(whole, layer)
+
+
+def test_positions_are_numbered_row_by_row():
+    grid = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(flatten_grid(grid)[:, 7], grid[:, 1, 3])

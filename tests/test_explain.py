@@ -1,0 +1,260 @@
+"""The public face: shapes, balance, choices and errors."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import tiny_captioner
+
+from dataset.images import ImageError
+from dataset.vocabulary import END
+from keras_lrp.operations import Operations
+from models.encoders import preprocess
+from models.explainers.decoder_stage import DecoderStage, explain_decoder
+from models.explainers.explain import explain, explain_each
+from models.explainers.methods import METHODS, RELEVANCE, weigh_channels
+
+PLAIN = Operations()
+TEXT = "a dog runs on the green grass"
+T = 7
+
+
+@pytest.fixture(scope="module")
+def captioner():
+    return tiny_captioner()
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype="uint8")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_shapes_and_ranges(captioner, image, method):
+    e = explain(captioner, image, method, caption=TEXT)
+    assert e.words == tuple(TEXT.split())
+    assert e.inputs == ("<start>", *TEXT.split()[:-1])
+    assert e.pixels.shape == (T, 224, 224, 3)
+    assert e.features.shape == (T, 4, 5, 7)
+    assert e.preceding_words.shape == (T, T)
+    np.testing.assert_allclose(e.attention.sum((1, 2)), 1, atol=1e-5)
+    assert np.all((e.beta >= 0) & (e.beta <= 1))
+    assert e.logits.shape == e.log_probabilities.shape == (T,)
+    assert np.isnan(e.lost).all() != METHODS[method].is_balanced
+    assert np.isnan(e.preceding_words).all() == (method == "attention")
+    assert np.isnan(e.features).all() == (method == "occlusion")
+
+
+def test_the_logit_is_shared_out(captioner, image):
+    e = explain(captioner, image, "lrp", caption=TEXT)
+    features = e.features.sum((1, 2, 3), dtype="float64")
+    total = e.preceding_words.sum(1) + features + e.lost[:, 0]
+    np.testing.assert_allclose(total, e.logits, atol=1e-4)
+    pixels = e.pixels.sum((1, 2, 3), dtype="float64") + e.lost[:, 1]
+    np.testing.assert_allclose(pixels, features, atol=1e-4)
+
+
+def test_the_decoders_relevance_is_laid_over_the_photo(captioner, image):
+    """Each position keeps what it has: of the grid's (4, 5), the photo's (56, 44.8)."""
+    whole, e = (explain(captioner, image, m, TEXT) for m in ("lrp", "decoder_lrp"))
+    np.testing.assert_array_equal(e.features, whole.features)
+    np.testing.assert_array_equal(e.preceding_words, whole.preceding_words)
+    np.testing.assert_allclose(e.lost[:, 1], 0, atol=1e-5)
+    assert e.pixels.min() < 0 < e.pixels.max()
+    positions = e.features.sum(-1)
+    centres = e.pixels.sum(-1)[:, 28::56, 22::45]
+    ratio = 56 * 44.8 * centres / positions
+    assert (np.abs(ratio - 1) < 0.2).mean() > 0.9
+
+
+def test_nothing_is_lost_without_biases(captioner, image):
+    bare = tiny_captioner()
+    for weight in bare.encoder.weights + bare.decoder.weights:
+        if weight.name == "bias":
+            weight.assign(np.zeros(weight.shape))
+    e = explain(bare, image, "lrp", caption=TEXT)
+    np.testing.assert_allclose(e.lost, 0, atol=2e-3 * np.abs(e.logits).max())
+
+
+def test_logits_are_those_of_the_model(captioner, image):
+    e = explain(captioner, image, caption=TEXT)
+    tokens = captioner.vocabulary.encode(TEXT, 20)[:-1]
+    inputs = {
+        "features": np.array(captioner.encode(image[None])),
+        "tokens": np.int32([[[1, *tokens[:-1]]]]),
+        "positions": np.arange(T, dtype="int32")[None],
+    }
+    logits = np.array(captioner(inputs))[0]
+    np.testing.assert_allclose(e.logits, logits[np.arange(T), tokens], atol=1e-4)
+    log_sum = np.log(np.exp(logits).sum(-1))
+    np.testing.assert_allclose(e.log_probabilities, e.logits - log_sum, atol=1e-4)
+
+
+def test_chosen_words_equal_all_words(captioner, image):
+    whole = explain(captioner, image, caption=TEXT)
+    some = explain(captioner, image, caption=TEXT, words=["Grass", "dog"])
+    assert some.words == ("dog", "grass") and some.steps == (1, 6)
+    rows = [1, 6]
+    scale = np.abs(whole.pixels).max()
+    np.testing.assert_allclose(some.pixels, whole.pixels[rows], atol=1e-4 * scale)
+    np.testing.assert_allclose(
+        some.preceding_words, whole.preceding_words[rows], atol=1e-4
+    )
+    assert some.caption == TEXT
+
+
+def test_contrast_is_the_difference_of_two_words(captioner, image):
+    tokens = captioner.vocabulary.encode("a dog", 20)[:-1]
+    features = captioner.encode(image[None])
+    steps = np.array([1])
+    dog = explain_decoder(captioner, RELEVANCE, features, tokens, steps)
+    both = explain_decoder(captioner, RELEVANCE, features, tokens, steps, "cat")
+    other = captioner.vocabulary.encode("a cat", 20)[:-1]
+    cat = explain_decoder(captioner, RELEVANCE, features, other, steps)
+    np.testing.assert_allclose(both.logits, dog.logits - cat.logits, atol=1e-5)
+    np.testing.assert_allclose(
+        both.feature_gradient,
+        dog.feature_gradient - cat.feature_gradient,
+        atol=1e-4 * np.abs(dog.feature_gradient).max(),
+    )
+
+
+def test_attention_is_spread_over_the_pixels(captioner, image):
+    e = explain(captioner, image, "attention", caption=TEXT)
+    np.testing.assert_allclose(e.pixels.sum((1, 2, 3)), 1, atol=1e-4)
+    np.testing.assert_allclose(e.features.sum(-1), e.attention, atol=1e-5)
+
+
+def test_occlusion_is_the_fall_of_the_logit(captioner, image):
+    """One patch and one word taken away by hand."""
+    e = explain(captioner, image, "occlusion", caption=TEXT, words=["green"])
+    tokens = captioner.vocabulary.encode(TEXT, 20)[:-1]
+    inputs = preprocess(image[None], "vgg16")
+    inputs[0, 32:48, 208:224] = inputs.mean((0, 1, 2))
+    features = np.array(captioner.encoder(inputs))
+    stage = explain_decoder(captioner, PLAIN, features, tokens, np.array([5]))
+    found = e.pixels[0, 32:48, 208:224]
+    np.testing.assert_allclose(found, found[0, 0, 0], rtol=1e-5)
+    assert found.sum() == pytest.approx(e.logits[0] - stage.logits[0], abs=1e-3)
+    assert np.all(e.preceding_words[0, 6:] == 0)
+    embeddings = captioner.decoder.embedding.embeddings
+    kept = embeddings.numpy()
+    without = kept.copy()
+    without[tokens[1]] = 0  # dog
+    embeddings.assign(without)
+    other = explain(captioner, image, caption=TEXT, words=["green"])
+    embeddings.assign(kept)
+    fall = e.logits[0] - other.logits[0]
+    assert e.preceding_words[0, 2] == pytest.approx(fall, abs=1e-4)
+
+
+def test_several_methods_equal_one_at_a_time(captioner, image):
+    names = ["grad_cam", "lrp", "gradient_x_input"]
+    together = explain_each(captioner, image, names, caption=TEXT, words=["dog"])
+    assert [e.method for e in together] == names
+    for e in together:
+        one = explain(captioner, image, e.method, caption=TEXT, words=["dog"])
+        np.testing.assert_array_equal(e.pixels, one.pixels)
+        np.testing.assert_array_equal(e.preceding_words, one.preceding_words)
+
+
+def test_channels_are_weighed_by_their_mean_gradient():
+    """Two positions, two channels, by hand: 0.5 (1 + 3) = 2 and 0.5 (0 - 4) = -2."""
+    features = np.array([[[1.0, 5.0], [2.0, 1.0]]])  # (1, 2, 2)
+    gradient = np.array([[[[1.0, 0.0], [3.0, -4.0]]]])
+    stage = DecoderStage(features, gradient, *[np.zeros(0)] * 8)
+    expected = [[[[2.0, -10.0], [4.0, -2.0]]]]
+    np.testing.assert_allclose(weigh_channels(stage), expected)
+
+
+def test_gradient_is_the_slope_of_the_logit():
+    captioner = tiny_captioner()
+    image = np.random.default_rng(1).integers(60, 190, (224, 224, 3), dtype="uint8")
+    tokens = captioner.vocabulary.encode(TEXT, 8)[:-1]
+    steps = np.arange(T)
+    inputs = preprocess(image[None], "vgg16")
+
+    def stage(values):
+        features = captioner.encoder(values)
+        return explain_decoder(captioner, PLAIN, features, tokens, steps)
+
+    pixels, *_ = METHODS["gradient"].explain(captioner, inputs, stage(inputs))
+    direction = np.random.default_rng(2).normal(size=inputs.shape).astype("float32")
+    step = 0.05
+    after = stage(inputs + step * direction).logits
+    before = stage(inputs - step * direction).logits
+    slope = (pixels * direction).sum((1, 2, 3))
+    np.testing.assert_allclose(
+        slope, (after - before) / (2 * step), rtol=0.05, atol=0.02 * np.abs(slope).max()
+    )
+
+
+def test_own_caption_is_explained(image):
+    captioner = tiny_captioner()
+    bias = captioner.decoder.predictor.bias
+    bias.assign(bias + np.where(np.arange(bias.shape[0]) == END, -1e3, 0.0))
+    found = captioner.caption_features(captioner.encode(image[None]), 2)[0]
+    e = explain(captioner, image, beam_size=2)
+    assert e.caption == found.text
+    np.testing.assert_allclose(e.log_probabilities, found.log_probabilities, atol=1e-4)
+
+
+def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
+    e = explain(captioner, image, caption=TEXT)
+    paths = e.save(tmp_path)
+    assert [path.name for path in paths] == ["explanation.json", "explanation.npz"]
+    summary = json.loads(paths[0].read_text())
+    assert summary["caption"] == TEXT
+    row = summary["words"][2]
+    assert row["word"] == "runs"
+    parts = row["image_relevance"] + sum(row["word_relevance"].values())
+    assert parts + row["lost_in_decoder"] == pytest.approx(row["logit"], abs=1e-4)
+    with np.load(paths[1], allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["beta"], e.beta)
+        for name in ("pixels", "features"):
+            values, scale = arrays[name], arrays[f"{name}_scale"]
+            found = values * scale[:, None, None, None]
+            limit = np.abs(getattr(e, name)).max()
+            np.testing.assert_allclose(found, getattr(e, name), atol=1e-3 * limit)
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "magic"}, "Unknown method 'magic'; expected one of lrp"),
+        ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
+        ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),
+        ({"caption": " ."}, "no word to explain"),
+        ({"caption": "a dog " * 5}, "has 10 words; at most 8"),
+        ({"caption": TEXT, "words": ["ball"]}, "'ball' is not in the caption"),
+        ({"caption": TEXT, "words": []}, "No word to explain was named"),
+        ({"caption": TEXT, "contrast": "zebra"}, "does not know 'zebra'"),
+        ({"caption": TEXT, "contrast": "dog"}, "contrasted with itself"),
+    ],
+)
+def test_wrong_choices_say_what_is_wrong(captioner, image, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        explain(captioner, image, **arguments)
+
+
+def test_pixels_are_red_green_blue_like_the_image(image):
+    captioner = tiny_captioner()
+    first = captioner.encoder.layers[2]
+    blind = first.kernel.numpy()
+    blind[:, :, 0] = 0  # the encoder reads blue first
+    first.kernel.assign(blind)
+    e = explain(captioner, image, "gradient", caption=TEXT)
+    assert np.all(e.pixels[..., 2] == 0)
+    assert np.all(np.abs(e.pixels[..., :2]).max((1, 2, 3)) > 0)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((224, 224, 3)), np.zeros((9, 9, 3), "u1")])
+def test_arrays_of_another_kind_are_refused(captioner, wrong):
+    with pytest.raises(ValueError, match=r"must be uint8 \(224, 224, 3\)"):
+        explain(captioner, wrong)
+
+
+def test_missing_photo_says_so(captioner, tmp_path):
+    with pytest.raises(ImageError, match="does not exist"):
+        explain(captioner, tmp_path / "none.jpg")

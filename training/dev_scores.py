@@ -1,0 +1,78 @@
+"""The scores of a captioner's sentences on images that are encoded already."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataset import CaptionedImage
+from dataset.files import write_whole
+from models.captioner import Captioner
+from scoring.captions import score_captions, score_lines
+from training.data import EncodedImages
+
+CAPTIONS = "captions.json"
+SCORES = "scores.json"
+BATCH = 50
+
+
+def caption_images(captioner: Captioner, encoded: EncodedImages) -> list[str]:
+    """Describes every image."""
+    texts = []
+    for start in range(0, len(encoded.images), BATCH):
+        frozen = encoded.features[start : start + BATCH]
+        features = captioner.finish_features(frozen)
+        texts += [caption.text for caption in captioner.caption_features(features)]
+    return texts
+
+
+def score_images(
+    images: Sequence[CaptionedImage], captions: Sequence[str], metrics: Sequence[str]
+) -> dict[str, float | str]:
+    """Scores one caption of each image against its references."""
+    references = {image.image_id: image.captions for image in images}
+    return score_captions(references, by_image(images, captions), metrics)
+
+
+def by_image(
+    images: Sequence[CaptionedImage], captions: Sequence[str]
+) -> dict[str, str]:
+    """Returns the captions by the ids of their images."""
+    return dict(zip((image.image_id for image in images), captions, strict=True))
+
+
+def write_captions(
+    run: Path, images: Sequence[CaptionedImage], captions: Sequence[str]
+) -> None:
+    """Keeps the captions of dev beside the weights that made them."""
+    text = json.dumps(by_image(images, captions), indent=2) + "\n"
+    write_whole(run / CAPTIONS, text.encode())
+
+
+def read_captions(run: Path, images: Sequence[CaptionedImage]) -> list[str]:
+    """Reads what a run says about the images of dev.
+
+    Raises:
+        ValueError: The run was validated on other images, or by an older version.
+    """
+    path = run / CAPTIONS
+    captions = json.loads(path.read_text()) if path.is_file() else {}
+    if missing := [i.image_id for i in images if i.image_id not in captions]:
+        raise ValueError(
+            f"{path} has no caption of {len(missing)} of {len(images)} images of dev "
+            f"({missing[0]} is the first). Train the run anew with --overwrite."
+        )
+    return [captions[image.image_id] for image in images]
+
+
+def write_scores(
+    folder: Path,
+    images: Sequence[CaptionedImage],
+    captions: Sequence[str],
+    metrics: Sequence[str],
+) -> dict[str, float | str]:
+    """Scores the captions of dev, prints the scores and keeps them."""
+    scores = score_images(images, captions, metrics)
+    text = json.dumps({"dev": scores}, indent=2) + "\n"
+    write_whole(folder / SCORES, text.encode())
+    print(*score_lines(scores), sep="\n")
+    return scores
