@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from command_line import run_script
 from dataset import CaptionedImage
 from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
-from evaluation.roc import best_statistics, measure_scores, to_json
+from evaluation.roc import Score, best_statistics, measure_scores, to_json
 from evaluation.word_statistics import examine_words, statistics_csv
 from models import Captioner, load_captioner
 from report.canvas import png
@@ -33,7 +33,7 @@ from scoring.script import (
     score_images,
 )
 
-BASELINE = ("visual_share", "value")
+BASELINES = (("visual_share", "value"), ("probability", "value"))  # the first known
 WITHOUT_BOXES = ("flickr8k", "flickr30k")  # their boxes name what the captions name
 
 
@@ -62,10 +62,18 @@ def examine(
     words = examine_words(image.explanations, image.record.captions)
     kept = {"caption": " ".join(image.words), "words": words}
     if arguments.deletion:
-        kept["deletion"] = deletion.score_deletion(
-            captioner, image.explanations, image.record.image_id, arguments.deletion
-        )
+        kept["deletion"] = deletion.score_deletion(captioner, image, arguments.deletion)
     return kept
+
+
+def choose_baseline(records: Sequence[Sequence[dict]]) -> Score:
+    """Returns what the scores of words are compared with: 1 - beta where there is one.
+
+    Args:
+        records: The words of each image.
+    """
+    known = next((word["scores"] for words in records for word in words), {})
+    return next((b for b in BASELINES if b[0] in known), BASELINES[-1])
 
 
 def write_scores(
@@ -78,13 +86,15 @@ def write_scores(
     """Writes the tables and the figure, and prints the best scores."""
     captions = [record["caption"] for record in records]
     summary = summarize_captions(captions, images, arguments.words, arguments.dataset)
-    rocs = measure_scores([record["words"] for record in records], BASELINE)
+    of_words = [record["words"] for record in records]
+    baseline = choose_baseline(of_words)
+    rocs = measure_scores(of_words, baseline)
     best = best_statistics(rocs)
     labels = [word["is_true"] for record in records for word in record["words"]]
     num_true, num_hallucinated = sum(labels), len(labels) - sum(labels)
     counts = {"num_true": num_true, "num_hallucinated": num_hallucinated}
     content = {"num_images": len(records), **counts, **summary}
-    content |= {"baseline": BASELINE, "auc": to_json(rocs)}
+    content |= {"baseline": baseline, "auc": to_json(rocs)}
     if arguments.deletion:
         content["deleted"] = deletion.write_deletion(files, records)
     files.write_results(settings | content)

@@ -119,7 +119,7 @@ def explain_photo(
     explanations = explain_each(
         captioner,
         image,
-        choose_methods(arguments.method),
+        choose_methods(arguments.method, captioner),
         arguments.caption,
         None if arguments.words is None else arguments.words.split(","),
         arguments.contrast,

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
     captioner = load_captioner(arguments.model)
-    methods = choose_methods(arguments.methods)
+    methods = choose_methods(arguments.methods, captioner)
     contenders = {"captions alone": []} | {name: [name] for name in methods}
     contenders["all of them, together"] = methods
     with tempfile.TemporaryDirectory() as folder:

@@ -47,8 +47,8 @@ def examine_words(explanations: Sequence, references: Iterable[str]) -> list[dic
 
     Returns:
         For each word "step", "word", "is_true" and "scores": by method those of
-        `map_statistics`, and as "value" of "visual_share" 1 - beta, of "probability"
-        that of the word.
+        `map_statistics`, and as "value" of "visual_share" 1 - beta, where there is
+        one, and of "probability" that of the word.
     """
     if not explanations:
         return []
@@ -56,7 +56,8 @@ def examine_words(explanations: Sequence, references: Iterable[str]) -> list[dic
     found = []
     for row, (step, word) in enumerate(zip(first.steps, first.words, strict=True)):
         scores = {e.method: map_statistics(_map_of(e, row)) for e in explanations}
-        scores["visual_share"] = {"value": 1 - float(first.beta[row])}
+        if first.beta is not None:
+            scores["visual_share"] = {"value": 1 - float(first.beta[row])}
         scores["probability"] = {"value": float(np.exp(first.log_probabilities[row]))}
         found.append(
             {"step": step, "word": word, "is_true": word in known, "scores": scores}

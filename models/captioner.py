@@ -1,6 +1,6 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,21 @@ class Caption:
     tokens: tuple[int, ...]
     log_probabilities: tuple[float, ...]
     score: float
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """A photograph, and what the encoder made of it.
+
+    Attributes:
+        pixels: RGB uint8 (H, W, 3).
+        encoder_input: The preprocessed pixels, float32 (1, H, W, 3).
+        features: (1, h, w, D).
+    """
+
+    pixels: np.ndarray
+    encoder_input: np.ndarray
+    features: object
 
 
 class Captioner(keras.Model):
@@ -128,6 +143,21 @@ class Captioner(keras.Model):
         """Turns RGB images uint8 (B, 224, 224, 3) into features (B, h, w, D)."""
         return self.encode_inputs(preprocess(images, self.config.encoder))
 
+    def encode_each(
+        self, images: Sequence[np.ndarray]
+    ) -> tuple[object, list[EncodedImage]]:
+        """Encodes RGB images uint8 (224, 224, 3) together.
+
+        Returns:
+            The features of all (B, h, w, D), and each image with its own.
+        """
+        inputs = preprocess(np.stack(images), self.config.encoder)
+        features = self.encode_inputs(inputs)
+        return features, [
+            EncodedImage(image, inputs[row : row + 1], features[row : row + 1])
+            for row, image in enumerate(images)
+        ]
+
     def encode_inputs(self, inputs: np.ndarray):
         """Turns preprocessed images (B, 224, 224, 3) into features (B, h, w, D)."""
         return self._encode(ops.convert_to_tensor(inputs))
@@ -186,7 +216,10 @@ class Captioner(keras.Model):
     def search(
         self, features, beam_size: int, length_penalty: float | None = None
     ) -> Hypotheses:
-        """Searches the best captions of images given by their features (B, h, w, D)."""
+        """Searches the best captions of images given by their features (B, h, w, D).
+
+        See `beam_search`: a caption has at most `max_caption_words` words, and ends.
+        """
         if length_penalty is None:
             length_penalty = self.config.length_penalty
         return beam_search(
@@ -236,6 +269,19 @@ class Captioner(keras.Model):
         for name in RUN_FILES:
             (folder / f"tmp.{name}").replace(folder / name)
         (folder / SHARED_ENCODER).unlink(missing_ok=True)
+
+    def make_once(self, key: Hashable, make: Callable):
+        """Returns what `make()` returned for this key; it lives with the captioner.
+
+        So is kept what is compiled for the captioner outside of it.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict:
+        return {}
 
     @cached_property
     def _encode(self):

@@ -5,8 +5,9 @@
 p is what the captioner predicts, w its likeliest word, R the relevance of the logit
 of w. p_hat is predicted again:
 
-    context      p_hat = softmax(W_p (omega_c * context + omega_h * h) + b_p)
-                 omega_c = 1 + R_context / max |R_context|, omega_h likewise
+    context      p_hat = softmax(W_p sum_i (omega_i * part_i) + b_p)
+                 omega_i = 1 + R_i / max |R_i|, for each part that the predictor
+                 reads: the hidden state and the context of a sentinel's decoder
     the others   the logit of w is scaled by 1 + s, where s is the mean, the mean of
                  the positive part or the 0.9-quantile of R / max |R| over the pixels
 
@@ -16,6 +17,8 @@ they are 1, and p_hat is p.
 Source: arXiv 2001.01037: context in its later versions, the others in the first.
 """
 
+import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
@@ -29,11 +32,12 @@ from keras_lrp import LRP
 from keras_lrp.backend import vector_jacobian_product
 from keras_lrp.operations import Operations
 from models.captioner import Captioner
-from models.decoders.decoder import Attended, select
+from models.decoders import select, total
 from models.encoders import flatten_grid
 from models.explainers.decoder_stage import differentiate_words
 from models.explainers.methods import LRP_PRESET, RELEVANCE
 
+logger = logging.getLogger(__name__)
 PLAIN = Operations()
 STATISTICS = {
     "mean": lambda scaled: ops.mean(scaled, axis=-1),
@@ -91,6 +95,9 @@ class LRPInferenceCaptioner(Captioner):
             ],
             "float32",
         )
+        parts = " and ".join(self.decoder.part_names)
+        weighed = "pixels" if config.trains_on_pixels else parts
+        logger.info("LRP inference weighs words by the relevance of %s", weighed)
         if config.trains_on_pixels:
             self._encoder_lrp = LRP(encoder, LRP_PRESET)
 
@@ -100,16 +107,17 @@ class LRPInferenceCaptioner(Captioner):
         embedded = decoder.embed(inputs["tokens"])
         memory = decoder.project(PLAIN, features, training)
         state = decoder.initial_state(*ops.shape(embedded)[:2])
-        seen = decoder.attend(
-            PLAIN, memory, embedded, state, inputs["positions"], training
-        )
-        kept = decoder.dropout(ops.ones_like(seen.h), training=training)
-        logits = decoder.predict_words(PLAIN, kept * (seen.h + seen.context))
+        positions = inputs["positions"]
+        seen = decoder.read(PLAIN, memory, embedded, state, positions, training)
+        parts = [seen.parts[name] for name in decoder.part_names]  # (B, Q, H) each
+        mixed = total(parts)
+        kept = decoder.dropout(ops.ones_like(mixed), training=training)
+        logits = decoder.predict_words(PLAIN, kept * mixed)
         words = choose_words(logits, self.is_content, self.config.lrp_words)
         if self.config.trains_on_pixels:
             weighed = self._scale_logits(logits, inputs, features, words)
         else:
-            weighed = self._weigh_context(seen, kept, words)
+            weighed = self._weigh_parts(parts, kept, words)
         return Prediction(logits, words.places, weighed)
 
     def compute_loss(
@@ -134,19 +142,18 @@ class LRPInferenceCaptioner(Captioner):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred.logits, sample_weight)
 
-    def _weigh_context(self, seen: Attended, kept, words: Words):
-        """Predicts the words anew from h and context, weighted by their relevance."""
-        h, context, kept = (
-            select(part[:, None], words.places) for part in (seen.h, seen.context, kept)
-        )
-        of_h, of_context = (
-            1.0 + ops.cast(self._strength(words)[..., None] * scaled(part), h.dtype)
-            for part in context_relevance(
-                self.decoder.predictor, h, context, kept, words.tokens
+    def _weigh_parts(self, parts: Sequence, kept, words: Words):
+        """Predicts the words anew from the parts, weighted by their relevance."""
+        kept, *parts = (select(part[:, None], words.places) for part in (kept, *parts))
+        strength = self._strength(words)[..., None]
+        weights = [
+            1.0 + ops.cast(strength * scaled(relevance), kept.dtype)
+            for relevance in parts_relevance(
+                self.decoder.predictor, parts, kept, words.tokens
             )
-        )
-        mixed = kept * (of_h * h + of_context * context)
-        return self.decoder.predict_words(PLAIN, mixed)
+        ]
+        weighed = (w * part for w, part in zip(weights, parts, strict=True))
+        return self.decoder.predict_words(PLAIN, kept * total(weighed))
 
     def _scale_logits(self, logits, inputs: dict, features, words: Words):
         """Scales the logits of the words by a statistic of their pixel relevance."""
@@ -214,36 +221,35 @@ def choose_words(logits, is_content, limit: int) -> Words:
     return Words(places, ops.take_along_axis(tokens, places, axis=1), weight)
 
 
-def context_relevance(predictor: keras.layers.Dense, h, context, kept, tokens) -> tuple:
-    """Explains the logit of one word by the two summands that the predictor reads.
+def parts_relevance(
+    predictor: keras.layers.Dense, parts: Sequence, kept, tokens
+) -> tuple:
+    """Explains the logit of one word by the summands that the predictor reads.
 
     Args:
         predictor: W_p (H, V) and b_p.
-        h: (B, K, H).
-        context: (B, K, H).
-        kept: The dropout's factors of h + context (B, K, H).
+        parts: (B, K, H) each.
+        kept: The dropout's factors of their sum (B, K, H).
         tokens: The words (B, K).
 
     Returns:
-        The relevance of h and of context, each (B, K, H), without a gradient, in the
-        precision of the weights.
+        The relevance of each part (B, K, H), without a gradient, in the precision of
+        the weights.
     """
     precise = predictor.variable_dtype
-    h, context, kept = (
-        ops.stop_gradient(ops.cast(part, precise)) for part in (h, context, kept)
-    )
+    kept, *parts = (ops.stop_gradient(ops.cast(x, precise)) for x in (kept, *parts))
     kernel = ops.cast(ops.take(predictor.kernel, tokens, axis=1), precise)
     kernel = ops.moveaxis(kernel, 0, -1)[..., None]  # (B, K, H, 1)
     bias = ops.cast(ops.take(predictor.bias, tokens), precise)[..., None, None]
 
-    def logit(h, context):
-        mixed = (kept * RELEVANCE.sum(h + context))[..., None, :]
+    def logit(*parts):
+        mixed = (kept * RELEVANCE.sum(total(parts)))[..., None, :]
         return RELEVANCE.linear(mixed, kernel, bias), ()
 
-    _, _, gradients = vector_jacobian_product(logit, [h, context], ops.ones_like)
+    _, _, gradients = vector_jacobian_product(logit, parts, ops.ones_like)
     return tuple(
         ops.stop_gradient(part * gradient)
-        for part, gradient in zip((h, context), gradients, strict=True)
+        for part, gradient in zip(parts, gradients, strict=True)
     )
 
 

@@ -16,14 +16,16 @@ def check_explanation(explanation) -> None:
         "image": (height, width, 3),
         "pixels": (num_words, height, width, 3),
         "features": (num_words, None, None, None),
-        "preceding_words": (num_words, len(explanation.inputs)),
+        "preceding_words": (num_words, len(explanation.words_read)),
         "steps": (num_words,),
-        "attention": (num_words, None, None),
-        "beta": (num_words,),
         "logits": (num_words,),
         "log_probabilities": (num_words,),
         "lost": (num_words, 2),
     }
+    if explanation.attention is not None:
+        expected["attention"] = (num_words, None, None)
+    if explanation.beta is not None:
+        expected["beta"] = (num_words,)
     for name, shape in expected.items():
         received = np.shape(getattr(explanation, name))
         fits = len(received) == len(shape) and all(

@@ -2,8 +2,10 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,7 +48,7 @@ def heatmap_figure(explanation) -> Figure:
     Every word stands over two pictures: the signed relevance of the pixels (summed
     over channels, lightly smoothed, clipped at the word's own 99.5th percentile of
     absolute relevance; red supports the word, blue opposes it) and below it the
-    attention (interpolated; the largest weight in full colour).
+    attention, if there is any (interpolated; the largest weight in full colour).
 
     Args:
         explanation: An explanation of one caption.
@@ -62,35 +64,37 @@ def heatmap_figure(explanation) -> Figure:
     figure = blank_page(page.width, page.height)
     _write_title(figure, explanation)
     left, bottom = page.corner(0, 0)
-    side = (2 * TILE + GAP, 2 * page.tile_height + GAP)
+    side = (page.across(page.layers), page.down(page.layers))
     show_at(figure, explanation.image, left, bottom, side)
     _label(figure, left, bottom + side[1], "photo", "as the model sees it")
     relevance = heatmaps(explanation.pixels)
     for index in range(len(explanation.words)):
         _draw_word(figure, page, explanation, relevance[index], index)
-    _draw_legend(figure, page)
+    _draw_legend(figure, page, explanation)
     return figure
 
 
 @dataclass(frozen=True)
 class _Page:
-    """Where things lie, in inches; the photo fills the first two cells.
+    """Where things lie, in inches; the photo fills the first cells.
 
     Args:
         rows: Rows of cells.
         columns: Cells in a row.
+        layers: Pictures of a cell, one above the other; cells that the photo fills.
         tile_height: Height of a picture; its width is `TILE`.
         title_height: Height of the caption and the line below it.
     """
 
     rows: int
     columns: int
+    layers: int
     tile_height: float
     title_height: float
 
     @property
     def cell_height(self) -> float:
-        return LABEL + 2 * self.tile_height + GAP
+        return LABEL + self.down(self.layers)
 
     @property
     def width(self) -> float:
@@ -100,6 +104,14 @@ class _Page:
     def height(self) -> float:
         cells = self.rows * (self.cell_height + ROW_GAP) - ROW_GAP
         return MARGIN + self.title_height + cells + FOOTER + MARGIN
+
+    def across(self, count: int) -> float:
+        """Returns the width of some pictures side by side."""
+        return count * (TILE + GAP) - GAP
+
+    def down(self, count: int) -> float:
+        """Returns the height of some pictures one above the other."""
+        return count * (self.tile_height + GAP) - GAP
 
     def corner(self, row: int, column: int) -> tuple[float, float]:
         """Returns the lower left corner of a cell."""
@@ -114,12 +126,13 @@ def _width(columns: int) -> float:
 
 def _page(explanation) -> _Page:
     """Chooses rows of equal length, so that few cells stay empty."""
-    cells = len(explanation.words) + 2
+    layers = 1 if explanation.attention is None else 2
+    cells = len(explanation.words) + layers
     rows = math.ceil(cells / MAX_COLUMNS)
     columns = math.ceil(cells / rows)
     height, width = explanation.image.shape[:2]
     lines = len(_title_lines(explanation.caption, _width(columns)))
-    return _Page(rows, columns, TILE * height / width, 0.32 * lines + 0.28)
+    return _Page(rows, columns, layers, TILE * height / width, 0.32 * lines + 0.28)
 
 
 def _title_lines(caption: str, width: float) -> list[str]:
@@ -151,48 +164,67 @@ def _label(figure: Figure, left: float, bottom: float, word: str, facts: str) ->
 
 
 def _draw_word(figure: Figure, page: _Page, explanation, relevance, index) -> None:
-    """Draws one word's cell: label, heatmap, attention."""
-    row, column = divmod(index + 2, page.columns)
+    """Draws one word's cell: label, heatmap and, below it, attention."""
+    row, column = divmod(index + page.layers, page.columns)
     left, bottom = page.corner(row, column)
     size = (TILE, page.tile_height)
     photo = explanation.image
-    attention = attention_overlay(photo, explanation.attention[index])
-    upper = bottom + page.tile_height + GAP
-    show_at(figure, attention, left, bottom, size)
+    if explanation.attention is not None:
+        attention = attention_overlay(photo, explanation.attention[index])
+        show_at(figure, attention, left, bottom, size)
+    upper = bottom + page.down(page.layers) - page.tile_height
     show_at(figure, overlay(photo, relevance), left, upper, size)
-    probability = percent(math.exp(explanation.log_probabilities[index]))
-    facts = f"p {probability}   {VISUAL_SHARE} {number(1 - explanation.beta[index])}"
+    facts = f"p {percent(math.exp(explanation.log_probabilities[index]))}"
+    if explanation.beta is not None:
+        facts += f"   {VISUAL_SHARE} {number(1 - explanation.beta[index])}"
     word = explanation.words[index]
     _label(figure, left, upper + page.tile_height, word, facts)
 
 
-def _draw_legend(figure: Figure, page: _Page) -> None:
-    """Draws both colour bars and says what the numbers mean."""
+def _draw_legend(figure: Figure, page: _Page, explanation) -> None:
+    """Draws the colour bars and says what the numbers mean."""
     second = MARGIN + 2 * (TILE + GAP)
     bars = [
-        (MARGIN, 2 * TILE - GAP, RELEVANCE_COLOURS, "opposes the word", "supports it"),
-        (second, TILE, ATTENTION_COLOURS, "no attention", "most"),
+        _Bar(
+            MARGIN, 2 * TILE - GAP, RELEVANCE_COLOURS, "opposes the word", "supports it"
+        ),
+        _Bar(second, TILE, ATTENTION_COLOURS, "no attention", "most"),
     ]
-    for left, width, colours, low, high in bars:
-        bar = on_white(colours[None])  # (1, levels, 3)
-        show_at(figure, bar, left, MARGIN + 0.42, (width, 0.1))
-        style = {"size": 8, "color": QUIET, "va": "top"}
-        text_at(figure, left, MARGIN + 0.37, low, ha="left", **style)
-        text_at(figure, left + width, MARGIN + 0.37, high, ha="right", **style)
-    note = (
-        f"p: probability  ·  {VISUAL_SHARE}: share of the image's attention  ·  "
-        "one scale per word"
-    )
+    for bar in bars[: page.layers]:
+        _draw_bar(figure, bar)
+    notes = ["p: probability", "one scale per word"]
+    if explanation.beta is not None:
+        notes.insert(1, f"{VISUAL_SHARE}: share of the image's attention")
+    note = "  ·  ".join(notes)
     characters = int((page.width - 2 * MARGIN) / 0.058)
     for index, line in enumerate(textwrap.wrap(note, characters)):
         text_at(figure, MARGIN, MARGIN + 0.06 - 0.14 * index, line, size=8, color=QUIET)
 
 
+class _Bar(NamedTuple):
+    """A colour bar, in inches, and what its ends mean."""
+
+    left: float
+    width: float
+    colours: np.ndarray
+    low: str
+    high: str
+
+
+def _draw_bar(figure: Figure, bar: _Bar) -> None:
+    picture = on_white(bar.colours[None])  # (1, levels, 3)
+    show_at(figure, picture, bar.left, MARGIN + 0.42, (bar.width, 0.1))
+    style = {"size": 8, "color": QUIET, "va": "top"}
+    text_at(figure, bar.left, MARGIN + 0.37, bar.low, ha="left", **style)
+    right = bar.left + bar.width
+    text_at(figure, right, MARGIN + 0.37, bar.high, ha="right", **style)
+
+
 def word_relevance_figure(explanation) -> Figure:
     """Draws the relevance of every preceding word for every predicted word.
 
-    Rows are the predicted words, columns their inputs: the start token, then the
-    caption. One signed scale, symmetric about zero, holds for the whole matrix.
+    Rows are the predicted words, columns what was read before: the start token, then
+    the caption. One signed scale, symmetric about zero, holds for the whole matrix.
 
     Args:
         explanation: An explanation of one caption.
@@ -204,19 +236,21 @@ def word_relevance_figure(explanation) -> Figure:
         ValueError: If the explanation's arrays do not fit its words and photo.
     """
     check_explanation(explanation)
-    words, inputs = explanation.words, explanation.inputs
-    breadth, height = CELL * len(inputs), CELL * len(words)
+    words, words_read = explanation.words, explanation.words_read
+    breadth, height = CELL * len(words_read), CELL * len(words)
     left = 0.3 + 0.105 * max(map(len, words))
-    below = 0.3 + 0.08 * max(map(len, inputs))
+    below = 0.3 + 0.08 * max(map(len, words_read))
     width = max(left + breadth + 0.95, 5.2)
     figure = blank_page(width, below + height + 0.95)
     axes = axes_at(figure, left, below, (breadth, height))
     matrix = np.asarray(explanation.preceding_words, dtype=np.float64)
-    past = np.arange(len(inputs)) <= np.asarray(explanation.steps)[:, None]  # (R, T)
+    past = (
+        np.arange(len(words_read)) <= np.asarray(explanation.steps)[:, None]
+    )  # (R, T)
     mesh = _draw_matrix(axes, matrix, past)
     _rule_cells(axes, past)
-    _name_words(axes, words, inputs)
-    if len(inputs) <= MAX_NUMBERED_WORDS:
+    _name_words(axes, words, words_read)
+    if len(words_read) <= MAX_NUMBERED_WORDS:
         _number_cells(axes, matrix, past, 0.6 * mesh.norm.vmax)
     _draw_scale(figure, mesh, left + breadth + 0.18, below, height)
     _title_words(figure, explanation)
@@ -242,11 +276,11 @@ def _rule_cells(axes: Axes, past: np.ndarray) -> None:
     axes.tick_params(length=0)
 
 
-def _name_words(axes: Axes, words: tuple[str, ...], inputs: tuple[str, ...]) -> None:
+def _name_words(axes: Axes, words: Sequence[str], words_read: Sequence[str]) -> None:
     style = {"color": INK, "size": 11, "parse_math": False}
     axes.set_yticks(range(len(words)), words, weight="bold", **style)
     axes.set_xticks(
-        range(len(inputs)), inputs, rotation=40, ha="right", va="top", **style
+        range(len(words_read)), words_read, rotation=40, ha="right", va="top", **style
     )
     axes.tick_params(axis="x", pad=2)
 

@@ -82,7 +82,8 @@ def photo_record(explanations: Sequence) -> dict:
         explanations: The explanations of one photo, one per method.
 
     Returns:
-        A record for JSON; a word's `heatmap` and `attention` count into `images`.
+        A record for JSON; a word's `heatmap` and `attention` (None for a decoder
+        without) count into `images`.
     """
     for explanation in explanations:
         check_explanation(explanation)
@@ -90,8 +91,8 @@ def photo_record(explanations: Sequence) -> dict:
     methods = [_method_record(explanation) for explanation in explanations]
     words = [word for method in methods for word in method["words"]]
     pictures = [word[view] for word in words for view in ("heatmap", "attention")]
-    images = list(dict.fromkeys(pictures))
-    places = {picture: index for index, picture in enumerate(images)}
+    images = [picture for picture in dict.fromkeys(pictures) if picture is not None]
+    places = {picture: index for index, picture in enumerate(images)} | {None: None}
     for word in words:
         word |= {view: places[word[view]] for view in ("heatmap", "attention")}
     return {
@@ -110,26 +111,33 @@ def _method_record(explanation) -> dict:
         "name": explanation.method,
         "label": method_label(explanation),
         "caption": explanation.caption,
-        "sentence": [explanation.inputs[0], *explanation.caption.split()],
+        "sentence": [explanation.words_read[0], *explanation.caption.split()],
         "words": [_word_record(explanation, relevance[row], row) for row in rows],
     }
 
 
 def _word_record(explanation, relevance: np.ndarray, row: int) -> dict:
     """Gathers one word's pictures, numbers and balance."""
-    size = explanation.image.shape[:2]
-    attention = attention_levels(explanation.attention[row], *size)
+    beta = None if explanation.beta is None else _finite(explanation.beta[row])
     heatmap = palette_png(relevance_levels(relevance), RELEVANCE_COLOURS)
     return {
         "word": explanation.words[row],
         "step": int(explanation.steps[row]),
         "probability": math.exp(explanation.log_probabilities[row]),
-        "beta": _finite(explanation.beta[row]),
+        "beta": beta,
         "preceding": [_finite(value) for value in _preceding(explanation, row)],
         "balance": balance(explanation, row),
         "heatmap": data_uri("png", heatmap),
-        "attention": data_uri("png", palette_png(attention, ATTENTION_COLOURS)),
+        "attention": _attention_picture(explanation, row),
     }
+
+
+def _attention_picture(explanation, row: int) -> str | None:
+    if explanation.attention is None:
+        return None
+    size = explanation.image.shape[:2]
+    levels = attention_levels(explanation.attention[row], *size)
+    return data_uri("png", palette_png(levels, ATTENTION_COLOURS))
 
 
 def balance(explanation, row: int) -> dict[str, float | None]:

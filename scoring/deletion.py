@@ -11,7 +11,7 @@ from evaluation.faithfulness import FIRST_STEP, PATCH_SIZE, RANDOM, SHARES
 from evaluation.score_tables import all_words, summarize, table_lines, to_csv
 from models import Captioner, Explanation
 from models.explainers.deletion import delete_patches, delete_words
-from models.explainers.explain import known_tokens
+from scoring.explained_images import ExplainedImage
 from scoring.score_files import ScoreFiles
 
 CHOICES = ("patches", "curves")
@@ -20,17 +20,13 @@ SHOWN = ("vanished", "drop", "area", "word_drop")
 
 
 def score_deletion(
-    captioner: Captioner,
-    explanations: Sequence[Explanation],
-    image_id: str,
-    choice: str = CHOICES[0],
+    captioner: Captioner, image: ExplainedImage, choice: str = CHOICES[0]
 ) -> dict[str, list[dict]]:
     """Scores the explanations of an image's words by what becomes of the words.
 
     Args:
         captioner: What was explained.
-        explanations: One for each method, of the same words.
-        image_id: What is random depends on it alone.
+        image: Its explained words; what is random depends on its id alone.
         choice: "curves" deletes growing shares of the patches too, which takes
             several times as long.
 
@@ -40,12 +36,13 @@ def score_deletion(
         "area" and the probability "at" each share; under "words" those whose
         preceding words were deleted, "word_drop".
     """
+    explanations = image.explanations
     if not explanations:
         return {"patches": [], "words": []}
     first = explanations[0]
-    generator = np.random.default_rng(zlib.crc32(image_id.encode()))
+    generator = np.random.default_rng(zlib.crc32(image.record.image_id.encode()))
     before = np.exp(first.log_probabilities)
-    asked = (captioner, first.image, known_tokens(captioner, first.caption))
+    asked = (captioner, image.encoded, image.tokens)
     scores = {e.method: faithfulness.sum_patches(e.pixels) for e in explanations}
     tell = functools.partial(
         delete_patches, *asked, np.asarray(first.steps), size=PATCH_SIZE

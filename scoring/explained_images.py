@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from dataset.images import ImageError, load_image
 from dataset.records import CaptionedImage
 from dataset.vocabulary import split_words
-from models.captioner import Captioner
+from models.captioner import Captioner, EncodedImage
 from models.explainers.explain import explain_encoded, known_tokens
 from models.explainers.explanation import Explanation
 from models.explainers.methods import LRP_PRESET
@@ -26,12 +27,16 @@ class ExplainedImage:
         words: Of its caption (T,).
         explanations: One for each method, all of the same words; none where no word
             was chosen.
+        encoded: What was explained; None where nothing was.
+        tokens: The caption's ids (T,); None where nothing was explained.
         problem: Why the image or its caption cannot be used; else None.
     """
 
     record: CaptionedImage
     words: tuple[str, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    encoded: EncodedImage | None = None
+    tokens: np.ndarray | None = None
     problem: str | None = None
 
 
@@ -61,43 +66,48 @@ def explain_images(
     Yields:
         Every image, in order.
     """
+    explain = functools.partial(
+        explain_encoded, captioner, methods=methods, lrp_preset=lrp_preset
+    )
     for start in range(0, len(records), batch_size):
         batch = records[start : start + batch_size]
         images, problems = _load(batch)
-        features, texts = _describe(captioner, images, captions)
+        described = _describe(captioner, images, captions)
         for record in batch:
             key = record.image_id
             if key in problems:
                 yield ExplainedImage(record, problem=problems[key])
-                continue
-            explain = functools.partial(
-                explain_encoded,
-                captioner,
-                images[key],
-                features[key],
-                methods=methods,
-                lrp_preset=lrp_preset,
-            )
-            yield _explain(captioner, record, texts[key], choose_steps, explain)
+            else:
+                yield _explain(captioner, record, described[key], choose_steps, explain)
+
+
+class Described(NamedTuple):
+    """An encoded image and its caption: words, and ids where it is the captioner's."""
+
+    encoded: EncodedImage
+    words: tuple[str, ...]
+    tokens: np.ndarray | None
 
 
 def _explain(
     captioner: Captioner,
     record: CaptionedImage,
-    text: str,
+    described: Described,
     choose_steps: ChooseSteps,
-    explain: Callable[[np.ndarray, np.ndarray], list[Explanation]],
+    explain: Callable[..., list[Explanation]],
 ) -> ExplainedImage:
     """Explains the chosen words of one caption."""
-    words = tuple(split_words(text))
+    encoded, words, tokens = described
     steps = np.asarray(choose_steps(record, words), "int64")
     if not len(steps):
         return ExplainedImage(record, words)
-    try:
-        tokens = known_tokens(captioner, text)
-    except ValueError as error:
-        return ExplainedImage(record, words, problem=f"{record.path}: {error}")
-    return ExplainedImage(record, words, tuple(explain(tokens, steps)))
+    if tokens is None:
+        try:
+            tokens = known_tokens(captioner, " ".join(words))
+        except ValueError as error:
+            return ExplainedImage(record, words, problem=f"{record.path}: {error}")
+    found = tuple(explain(encoded, tokens, steps))
+    return ExplainedImage(record, words, found, encoded, tokens)
 
 
 def _load(
@@ -117,13 +127,15 @@ def _describe(
     captioner: Captioner,
     images: Mapping[str, np.ndarray],
     captions: Mapping[str, str] | None,
-) -> tuple[dict, Mapping[str, str]]:
-    """Returns the features (1, h, w, D) and the captions of images by id."""
+) -> dict[str, Described]:
+    """Encodes images by id and finds their captions."""
     if not images:
-        return {}, {}
-    features = captioner.encode(np.stack(list(images.values())))  # (B, h, w, D)
+        return {}
+    features, encoded = captioner.encode_each(list(images.values()))
     if captions is None:
         found = captioner.caption_features(features)
-        captions = {key: c.text for key, c in zip(images, found, strict=True)}
-    rows = {key: features[row : row + 1] for row, key in enumerate(images)}
-    return rows, captions
+        texts = [(c.words, np.asarray(c.tokens, "int32")) for c in found]
+    else:
+        texts = [(tuple(split_words(captions[key])), None) for key in images]
+    rows = zip(images, encoded, texts, strict=True)
+    return {key: Described(one, *text) for key, one, text in rows}

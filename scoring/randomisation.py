@@ -35,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
     try:
-        methods = choose_methods(arguments.methods)
         paths = list_images(arguments.images)[: arguments.limit]
         images = [load_image(path) for path in paths]
         captioner = load_captioner(arguments.model)
+        methods = choose_methods(arguments.methods, captioner)
         generator = np.random.default_rng(arguments.seed)
         table = compare(captioner, images, methods, generator)
     except (ValueError, OSError) as error:

@@ -54,7 +54,7 @@ def read_images(
 
 def choose_settings(captioner: Captioner, arguments: argparse.Namespace) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
-    methods = choose_methods(arguments.methods)
+    methods = choose_methods(arguments.methods, captioner)
     return {
         "model": arguments.model,
         "weights": fingerprint(captioner),

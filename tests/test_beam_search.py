@@ -8,7 +8,7 @@ from keras import ops
 
 from models.generation.beam_search import beam_search
 
-B, V, STEPS = 3, 5, 4
+B, V, STEPS = 3, 5, 4  # a sentence has at most 3 words and the end token
 START, END = 1, 2
 ALL = V**STEPS  # more hypotheses than there are sentences
 
@@ -58,13 +58,13 @@ class Table:
             last = token
         return np.array(found, "float64")
 
-    def search(self, beam_size, length_penalty=0.0, max_steps=STEPS):
+    def search(self, beam_size, length_penalty=0.0, max_words=STEPS - 1):
         return beam_search(
             self.step,
             self.state(beam_size),
             len(self.log_probabilities),
             beam_size,
-            max_steps,
+            max_words,
             START,
             END,
             length_penalty,
@@ -72,17 +72,15 @@ class Table:
 
 
 def all_sentences(table, row, length_penalty):
-    """Returns (score, tokens) of everything there is, finished sentences first."""
-    finished, others = [], []
-    for length in range(1, STEPS + 1):
-        for tokens in itertools.product(range(V), repeat=length):
-            is_finished = tokens[-1] == END
-            if END in tokens[:-1] or not (is_finished or length == STEPS):
-                continue
-            score = table.sentence(row, tokens).sum() / length**length_penalty
-            tokens += (END,) * (STEPS - length)
-            (finished if is_finished else others).append((score, tokens))
-    return sorted(finished, reverse=True) + sorted(others, reverse=True)
+    """Returns (score, tokens) of every sentence of at most STEPS - 1 words."""
+    found = []
+    words = [word for word in range(V) if word != END]
+    for length in range(STEPS):
+        for sentence in itertools.product(words, repeat=length):
+            tokens = (*sentence, END)
+            score = table.sentence(row, tokens).sum() / len(tokens) ** length_penalty
+            found.append((score, tokens + (END,) * (STEPS - len(tokens))))
+    return sorted(found, reverse=True)
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 0.7, 2.0])
@@ -115,7 +113,8 @@ def test_one_hypothesis_is_greedy():
         tokens = []
         while len(tokens) < STEPS and END not in tokens:
             options = [table.sentence(row, [*tokens, w])[-1] for w in range(V)]
-            tokens.append(int(np.argmax(options)))
+            best = END if len(tokens) == STEPS - 1 else np.argmax(options)
+            tokens.append(int(best))
         width = found.tokens.shape[-1]
         expected = (tokens + [END] * STEPS)[:width]
         np.testing.assert_array_equal(found.tokens[row, 0], expected)
@@ -141,7 +140,7 @@ def test_results_agree_with_each_other():
     assert found.tokens.shape == found.log_probabilities.shape == (B, 6, STEPS)
     for row, hypothesis in np.ndindex(B, 6):
         tokens = list(found.tokens[row, hypothesis])
-        length = tokens.index(END) + 1 if END in tokens else STEPS
+        length = tokens.index(END) + 1
         assert set(tokens[length:]) <= {END}
         expected = np.zeros(STEPS)
         expected[:length] = table.sentence(row, tokens[:length])
@@ -159,22 +158,27 @@ def test_the_search_stops_when_every_hypothesis_is_finished():
     np.testing.assert_array_equal(found.tokens, np.full((B, 1, 1), END))
 
 
-def test_sentences_that_do_not_end_rank_last():
+def test_a_sentence_of_the_full_length_ends():
+    """As in sampling: the end token of the longest sentences is predicted too."""
     table = Table(seed=6)
     table.log_probabilities[..., END] -= 20.0
-    found = table.search(ALL, 0.7)
-    unfinished = ~np.any(found.tokens == END, axis=-1)
-    assert not unfinished[:, 0].any()
-    assert found.scores[0, 0] < found.scores[0][unfinished[0]].max()
-    table.log_probabilities[..., END] = -np.inf
-    best = table.search(3).tokens[:, 0]
-    assert best.shape == (B, STEPS) and not np.any(best == END)
+    found = table.search(3)
+    assert np.all(found.tokens[..., -1] == END)
+    assert not np.any(found.tokens[..., :-1] == END)
+    for row, hypothesis in np.ndindex(B, 3):
+        expected = table.sentence(row, found.tokens[row, hypothesis])
+        assert expected[-1] < -20.0
+        np.testing.assert_allclose(
+            found.log_probabilities[row, hypothesis], expected, rtol=1e-6
+        )
 
 
-def test_one_step():
+def test_one_word():
     table = Table(seed=7)
-    found = table.search(V, max_steps=1)
+    found = table.search(V, max_words=1)
+    assert found.tokens.shape == (B, V, 2)
     for row in range(B):
-        options = [table.sentence(row, [word])[0] for word in range(V)]
-        others = sorted(set(range(V)) - {END}, key=lambda w: -options[w])
-        np.testing.assert_array_equal(found.tokens[row, :, 0], [END, *others])
+        tokens = [(END, END), *((w, END) for w in range(V) if w != END)]
+        sentences = [(END,), *tokens[1:]]
+        order = np.argsort([-table.sentence(row, s).sum() for s in sentences])
+        np.testing.assert_array_equal(found.tokens[row], np.array(tokens)[order])

@@ -79,7 +79,7 @@ def test_relevance_equals_the_reference(name, shared, precise, monkeypatch):
     close(relevance, arrays["feature_relevance"], precise)
     close(stage.preceding_words, arrays["word_relevance"], precise)
     close(stage.logits, arrays["explained_logits"], precise)
-    close(stage.attention.reshape(6, 9), arrays["attention"], precise)
+    close(stage.shown_attention.reshape(6, 9), arrays["attention"], precise)
     close(stage.beta, arrays["beta"], precise)
 
 

@@ -44,7 +44,8 @@ def test_variants_equal_one_image_at_a_time():
     image = generator.integers(0, 256, (224, 224, 3), dtype="uint8")
     tokens, steps = tokens_of(captioner, "a dog runs on grass"), np.array([1, 4])
     patches = [generator.permutation(784)[: 40 * n] for n in range(9)]
-    told = delete_patches(captioner, image, tokens, steps, patches, 8, beam_size=2)
+    _, (encoded,) = captioner.encode_each([image])
+    told = delete_patches(captioner, encoded, tokens, steps, patches, 8, beam_size=2)
     assert told.probabilities.shape == (9, 2) and len(told.captions) == 9
     e = explain(captioner, image, caption="a dog runs on grass")
     np.testing.assert_allclose(
@@ -55,7 +56,7 @@ def test_variants_equal_one_image_at_a_time():
         features = captioner.encode_inputs(paint_patches(inputs, patches[n], 8)[None])
         assert told.captions[n] == captioner.caption_features(features, 2)[0].words
     silent = delete_patches(
-        captioner, image, tokens, steps, patches[2:4], 8, recaption=False
+        captioner, encoded, tokens, steps, patches[2:4], 8, recaption=False
     )
     assert silent.captions == ()
     np.testing.assert_allclose(silent.probabilities, told.probabilities[2:4], atol=1e-5)
@@ -66,9 +67,8 @@ def test_the_planted_patch_is_found_and_its_word_vanishes(planted):
     assert sum_patches(e.pixels)[0].argmax() == BRIGHT
     tokens, steps = tokens_of(planted, "dog"), np.array([0])
     patches = [np.array([BRIGHT]), np.array([5, 299, 301]), np.array([], int)]
-    told = delete_patches(
-        planted, planted_photo(), tokens, steps, patches, 8, beam_size=1
-    )
+    _, (encoded,) = planted.encode_each([planted_photo()])
+    told = delete_patches(planted, encoded, tokens, steps, patches, 8, beam_size=1)
     dark = 1 / (np.exp(3) + len(planted.vocabulary) - 1)
     np.testing.assert_allclose(told.probabilities[0, 0], dark, rtol=1e-4)
     assert np.all(told.probabilities[1:] > 0.99)
@@ -81,7 +81,8 @@ def test_the_planted_word_is_found_and_its_word_becomes_unlikely(planted):
     deleted = np.zeros((3, 8), bool)
     deleted[0, 2] = True  # green, the second word
     deleted[1, [1, 3, 4, 5, 6, 7]] = True
-    found = delete_words(planted, image, tokens, steps, deleted)
+    _, (encoded,) = planted.encode_each([image])
+    found = delete_words(planted, encoded, tokens, steps, deleted)
     dark = 1 / (np.exp(3) + len(planted.vocabulary) - 1)
     np.testing.assert_allclose(found[0], dark, rtol=1e-4)
     e = explain(planted, image, caption=TEXT)

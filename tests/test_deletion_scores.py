@@ -1,14 +1,17 @@
 """Deletion from explanation to table, on a captioner whose reasons are known."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import planted_captioner, planted_photo
 
+from dataset.records import CaptionedImage
 from evaluation.faithfulness import RANDOM, SHARES
-from models.explainers.explain import explain_each
+from models.explainers.explain import explain_encoded, known_tokens
 from scoring.deletion import ENDING, score_deletion, write_deletion
+from scoring.explained_images import ExplainedImage
 from scoring.score_files import ScoreFiles
 
 METHODS = ("lrp", "attention")
@@ -19,16 +22,23 @@ TEXT = "a green ball runs on the cat grass"
 def scored():
     """Of a photo with the word dog, and of one whose grass comes from green."""
     captioner = planted_captioner()
-    dog = explain_each(captioner, planted_photo(), METHODS, caption="dog")
-    words = ["green", "grass"]
-    dark = planted_photo(is_bright=False)
-    grass = explain_each(captioner, dark, METHODS, caption=TEXT, words=words)
+    dog = explained(captioner, planted_photo(), "dog", [0])
+    grass = explained(captioner, planted_photo(is_bright=False), TEXT, [1, 7])
+    nothing = ExplainedImage(CaptionedImage("3", Path("3"), ()))
     return {
-        "dog": score_deletion(captioner, dog, "1", "curves"),
-        "again": score_deletion(captioner, dog, "1", "curves"),
-        "grass": score_deletion(captioner, grass, "2", "curves"),
-        "nothing": score_deletion(captioner, [], "3", "curves"),
+        "dog": score_deletion(captioner, dog, "curves"),
+        "again": score_deletion(captioner, dog, "curves"),
+        "grass": score_deletion(captioner, grass, "curves"),
+        "nothing": score_deletion(captioner, nothing, "curves"),
     }
+
+
+def explained(captioner, photo, caption, steps) -> ExplainedImage:
+    _, (encoded,) = captioner.encode_each([photo])
+    tokens = known_tokens(captioner, caption)
+    record = CaptionedImage(caption, Path("photo.jpg"), ())
+    found = explain_encoded(captioner, encoded, tokens, np.array(steps), METHODS)
+    return ExplainedImage(record, (), tuple(found), encoded, tokens)
 
 
 def test_the_planted_patch_tells_the_methods_apart(scored):

@@ -33,7 +33,7 @@ def image():
 def test_shapes_and_ranges(captioner, image, method):
     e = explain(captioner, image, method, caption=TEXT)
     assert e.words == tuple(TEXT.split())
-    assert e.inputs == ("<start>", *TEXT.split()[:-1])
+    assert e.words_read == ("<start>", *TEXT.split()[:-1])
     assert e.pixels.shape == (T, 224, 224, 3)
     assert e.features.shape == (T, 4, 5, 7)
     assert e.preceding_words.shape == (T, T)

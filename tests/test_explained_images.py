@@ -39,13 +39,13 @@ def every_other(record, words):
 
 
 def test_explanations_are_those_of_each_image_alone(captioner, records, monkeypatch):
-    encode, encoded = captioner.encode, []
+    encode, encoded = captioner.encode_each, []
 
     def note_and_encode(images):
         encoded.append(len(images))
         return encode(images)
 
-    monkeypatch.setattr(captioner, "encode", note_and_encode)
+    monkeypatch.setattr(captioner, "encode_each", note_and_encode)
     found = list(explain_images(captioner, records, every_other, METHODS, batch_size=2))
     assert encoded == [1, 2, 1]
     assert [image.record for image in found] == records

@@ -24,14 +24,13 @@ from keras_lrp.backend import vector_jacobian_product
 from keras_lrp.operations import Operations, stabilizer
 from models import explain
 from models.captioner import Captioner, load_captioner
-from models.decoders.decoder import Attended
 from models.encoders import preprocess
 from models.explainers.methods import RELEVANCE
 from models.lrp_inference import (
     LRPInferenceCaptioner,
     Words,
     choose_words,
-    context_relevance,
+    parts_relevance,
     scaled,
 )
 
@@ -66,13 +65,14 @@ def random_batch(seed=1):
     return inputs, targets, weights
 
 
-def attended(captioner, inputs) -> Attended:
-    """What the decoder knows before it predicts, without dropout."""
+def parts_of(captioner, inputs) -> list:
+    """The hidden state and the context before it predicts, without dropout."""
     decoder = captioner.decoder
     memory = decoder.project(PLAIN, inputs["features"].reshape(B, 20, 7))
     embedded = decoder.embed(inputs["tokens"])
     state, positions = decoder.initial_state(B, N), inputs["positions"]
-    return decoder.attend(PLAIN, memory, embedded, state, positions, False)
+    seen = decoder.read(PLAIN, memory, embedded, state, positions, False)
+    return [seen.parts[name] for name in ("h", "context")]
 
 
 def numpy_of(*tensors) -> list[np.ndarray]:
@@ -101,7 +101,7 @@ def slow_weights(kernel, bias, h, context, kept, token):
 
 def slow_loss(captioner, inputs, targets, weights) -> float:
     """The loss of the mode context without dropout."""
-    config, (h, context) = captioner.config, numpy_of(*attended(captioner, inputs)[:2])
+    config, (h, context) = captioner.config, numpy_of(*parts_of(captioner, inputs))
     kernel, bias = numpy_of(*captioner.decoder.predictor.weights)
     total = 0.0
     for image in range(B):
@@ -149,7 +149,7 @@ def test_relevance_equals_the_formulas(dropped):
     if dropped:
         kept = generator.choice([0.0, 2.0], kept.shape).astype("float32")
     tokens = generator.integers(0, V, (2, 3))
-    found = context_relevance(predictor, h, context, kept, tokens)
+    found = parts_relevance(predictor, (h, context), kept, tokens)
     found = [1 + part for part in numpy_of(*map(scaled, found))]
     kernel, bias = numpy_of(*predictor.weights)
     for image, place in np.ndindex(2, 3):
@@ -162,10 +162,10 @@ def test_relevance_equals_the_formulas(dropped):
 def test_relevance_follows_the_explainers_rules():
     """The column of one word gives what the decoder's own predictor gives."""
     captioner, (inputs, *_) = build(), random_batch()
-    h, context = attended(captioner, inputs)[:2]
+    h, context = parts_of(captioner, inputs)
     tokens = np.random.default_rng(2).integers(3, V, (B, Q))
-    found = context_relevance(
-        captioner.decoder.predictor, h, context, ops.ones_like(h), tokens
+    found = parts_relevance(
+        captioner.decoder.predictor, (h, context), ops.ones_like(h), tokens
     )
 
     def logits(h, context):
@@ -318,18 +318,18 @@ def test_lambda_1_is_plain_training(decoder):
 
 def test_no_gradient_flows_through_the_weights(monkeypatch):
     """Relevance that is computed and the same as constants teach the same."""
-    computed, kept = context_relevance, []
+    computed, kept = parts_relevance, []
 
     def remember(*arguments):
         kept.append(numpy_of(*computed(*arguments)))
         return computed(*arguments)
 
     batch, steps = random_batch(), []
-    monkeypatch.setattr(models.lrp_inference, "context_relevance", remember)
+    monkeypatch.setattr(models.lrp_inference, "parts_relevance", remember)
     build(dropout=0.0)(batch[0])
     constants = [part.astype("float32") for part in kept[0]]
     for function in (computed, lambda *_: map(ops.convert_to_tensor, constants)):
-        monkeypatch.setattr(models.lrp_inference, "context_relevance", function)
+        monkeypatch.setattr(models.lrp_inference, "parts_relevance", function)
         captioner = build(dropout=0.0)
         before = captioner.decoder.get_weights()
         captioner.compile_for_training(1.0)

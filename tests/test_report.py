@@ -47,7 +47,7 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "caption": " ".join(words),
         "words": tuple(words),
         "steps": tuple(range(num_words)),
-        "inputs": (START, *words[:-1]),
+        "words_read": (START, *words[:-1]),
         "method": method,
         "lrp_preset": None,
         "contrast": None,

@@ -1,6 +1,19 @@
 """Decoders: networks that write a caption word by word from a grid of features."""
 
 from models.decoders.adaptive_attention import AdaptiveAttentionDecoder
+from models.decoders.decoder import Decoder, DecoderOutput, Reading, select, total
 from models.decoders.grid_td import GridTDDecoder
 
-DECODERS = {"adaptive_attention": AdaptiveAttentionDecoder, "grid_td": GridTDDecoder}
+DECODERS: dict[str, type[Decoder]] = {
+    "adaptive_attention": AdaptiveAttentionDecoder,
+    "grid_td": GridTDDecoder,
+}
+
+__all__ = [
+    "DECODERS",
+    "Decoder",
+    "DecoderOutput",
+    "Reading",
+    "select",
+    "total",
+]

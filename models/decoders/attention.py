@@ -5,7 +5,8 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from keras_lrp.operations import Operations
+from keras_lrp import Operations
+from models.decoders.decoder import at_least_single
 
 
 class Memory(NamedTuple):
@@ -87,8 +88,3 @@ class SentinelAttention(keras.layers.Layer):
         beta = operations.attention(ops.cast(beta, h.dtype))
         context = operations.sum(beta * sentinel + (1.0 - beta) * seen)
         return context, alpha, ops.squeeze(beta, -1)
-
-
-def at_least_single(x):
-    """Casts half precision to float32; leaves other precisions as they are."""
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

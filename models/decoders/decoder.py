@@ -1,4 +1,4 @@
-"""What the decoders share: words, image features, attention and prediction."""
+"""The contract of a decoder: what captioning, training and explaining ask of it."""
 
 from typing import NamedTuple
 
@@ -6,26 +6,25 @@ import keras
 from keras import ops
 
 from config import Config
-from keras_lrp.operations import Operations
-from models.decoders.attention import Memory, SentinelAttention, at_least_single
+from keras_lrp import Operations
 
 
-class Attended(NamedTuple):
-    """What a decoder knows before it predicts Q words of each image.
+class Reading(NamedTuple):
+    """What a decoder has made of Q words before it predicts what follows each.
 
     Attributes:
-        h: The hidden state that speaks (B, Q, H).
-        context: What was attended to (B, Q, H).
-        attention: alpha (B, Q, L).
-        beta: The sentinel's share (B, Q).
-        state: What the next step needs, arrays (B, N, H).
+        parts: The summands of what the predictor reads, by name, (B, Q, H) each.
+        attention: Its attention maps by name, the one to show first, (B, Q, L) each;
+            not negative, with sum 1. Empty for a decoder without any.
+        beta: The share of what it attends to that is not the image (B, Q); None for
+            a decoder without a sentinel.
+        state: What the next step needs, nested arrays (B, N, ...) of fixed size.
     """
 
-    h: object
-    context: object
-    attention: object
+    parts: dict
+    attention: dict
     beta: object
-    state: tuple
+    state: object
 
 
 class DecoderOutput(NamedTuple):
@@ -33,58 +32,75 @@ class DecoderOutput(NamedTuple):
 
     Attributes:
         logits: (B, Q, V).
-        attention: alpha (B, Q, L).
-        beta: The sentinel's share (B, Q).
-        state: What the next step needs, arrays (B, N, H).
+        attention: See `Reading`.
+        beta: See `Reading`.
+        state: See `Reading`.
     """
 
     logits: object
-    attention: object
+    attention: dict
     beta: object
-    state: tuple
+    state: object
 
 
 class Decoder(keras.Model):
     """Predicts the words of a caption from an image and the preceding words.
 
-        v_i = relu(W_a a_i + b_a)    v_g = relu(W_b mean_i(a_i) + b_b)
-        context_t: see SentinelAttention
-        logits_t = W_p (h_t + context_t) + b_p
+        logits_t = W_p (sum of the parts) + b_p
 
-    A decoder adds its recurrence: `initial_state` and `attend`. Called as a layer it
-    computes in the precision that config trains in; its methods, in that of their
-    arguments.
+    A decoder of one's own gives `build_image_layers`, `project`, `initial_state` and
+    `read`, and combines its signals by the operations alone: so it has every method
+    of explanation. Called as a layer it computes in the precision that config trains
+    in; its methods, in that of their arguments.
 
     Args:
         config: Gives the sizes and the dropout.
         vocabulary_size: V, with the special tokens.
         feature_channels: D, the channels of the encoder's features.
-        attention_input: The size of the input of the LSTM that attends.
+
+    Attributes:
+        part_names: The names of the parts that `read` hands over.
+        attention_maps: The names of its attention maps.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        vocabulary_size: int,
-        feature_channels: int,
-        attention_input: int,
-    ):
+    part_names: tuple[str, ...] = ()
+    attention_maps: tuple[str, ...] = ()
+
+    def __init__(self, config: Config, vocabulary_size: int, feature_channels: int):
         super().__init__(name="decoder", dtype=config.dtype_policy)
-        embedding, hidden = config.embedding_size, config.hidden_size
         self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding, name="embedding"
+            vocabulary_size, config.embedding_size, name="embedding"
         )
-        self.image_features = keras.layers.Dense(hidden, name="image_features")
-        self.global_feature = keras.layers.Dense(embedding, name="global_feature")
-        self.attention = SentinelAttention(hidden, attention_input, name="attention")
+        self.build_image_layers(config, feature_channels)
         self.predictor = keras.layers.Dense(vocabulary_size, name="predictor")
         self.dropout = keras.layers.Dropout(config.dropout)
         self.dropout.autocast = False  # its precision is that of its input
         self.embedding.build()
-        self.image_features.build((None, feature_channels))
-        self.global_feature.build((None, feature_channels))
-        self.predictor.build((None, hidden))
+        self.predictor.build((None, config.hidden_size))
         self.built = True
+
+    def build_image_layers(self, config: Config, feature_channels: int) -> None:
+        """Adds the layers that read the image; see the class for the arguments."""
+
+    def project(self, operations: Operations, features, training: bool = False):
+        """Turns features (B, L, D) into nested arrays (B, ...), once for all words."""
+        raise NotImplementedError
+
+    def initial_state(self, rows: int, captions: int):
+        """Returns the state before the first word, nested arrays (B, N, ...)."""
+        raise NotImplementedError
+
+    def read(
+        self,
+        operations: Operations,
+        memory,
+        embedded,
+        state,
+        positions,
+        training: bool,
+    ) -> Reading:
+        """Reads T words of N captions of each image; see `decode` for the arguments."""
+        raise NotImplementedError
 
     def call(self, features, tokens, positions, training=False):
         embedded = self.embed(tokens)
@@ -100,38 +116,12 @@ class Decoder(keras.Model):
         """
         return ops.take(1.0 * self.embedding.embeddings, tokens, axis=0)
 
-    def project(self, operations: Operations, features, training=False) -> Memory:
-        """Projects features (B, L, D) once for all words of all captions."""
-        image, whole = self.image_features, self.global_feature
-        values = operations.linear(features, image.kernel, image.bias)
-        values = self.dropout(operations.relu(values), training=training)  # (B, L, H)
-        mean = operations.sum(ops.mean(features, axis=1))
-        mean = operations.linear(mean, whole.kernel, whole.bias)
-        mean = self.dropout(operations.relu(mean), training=training)  # (B, E)
-        return Memory(values, self.attention.keys(values), mean)
-
-    def initial_state(self, rows: int, captions: int) -> tuple:
-        """Returns the state before the first word, arrays of zeros (B, N, H)."""
-        raise NotImplementedError
-
-    def attend(
-        self,
-        operations: Operations,
-        memory: Memory,
-        embedded,
-        state: tuple,
-        positions,
-        training: bool,
-    ) -> Attended:
-        """Runs the recurrence over T words and attends; see `decode`."""
-        raise NotImplementedError
-
     def decode(
         self,
         operations: Operations,
-        memory: Memory,
+        memory,
         embedded,
-        state: tuple | None = None,
+        state=None,
         positions=None,
         training: bool = False,
     ) -> DecoderOutput:
@@ -141,23 +131,28 @@ class Decoder(keras.Model):
             operations: The interpretation: the model, its gradient, its relevance.
             memory: From `project`.
             embedded: The preceding words (B, N, T, E) of N captions of each image.
-            state: As `initial_state`, before the first word; None for zeros.
+            state: As `initial_state`, before the first word; None for that.
             positions: Which of the N T words to predict from, int (B, Q); None for
                 all, Q = N T.
             training: Whether units are dropped.
         """
         if state is None:
             state = self.initial_state(*ops.shape(embedded)[:2])
-        h, context, *seen = self.attend(
-            operations, memory, embedded, state, positions, training
-        )
-        mixed = self.dropout(operations.sum(h + context), training=training)
-        return DecoderOutput(self.predict_words(operations, mixed), *seen)
+        seen = self.read(operations, memory, embedded, state, positions, training)
+        mixed = operations.sum(total(seen.parts.values()))
+        logits = self.predict_words(operations, self.dropout(mixed, training=training))
+        return DecoderOutput(logits, seen.attention, seen.beta, seen.state)
 
     def predict_words(self, operations: Operations, mixed):
-        """Turns h + context (B, Q, H) into logits (B, Q, V), at least in float32."""
+        """Turns the sum of the parts (B, Q, H) into logits (B, Q, V), in float32."""
         parts = (mixed, self.predictor.kernel, self.predictor.bias)
         return operations.linear(*map(at_least_single, parts))
+
+
+def total(parts):
+    """Adds arrays of one shape."""
+    first, *others = parts
+    return sum(others, first)
 
 
 def select(sequence, positions=None):
@@ -168,3 +163,8 @@ def select(sequence, positions=None):
         return rows
     index = ops.reshape(positions, (*ops.shape(positions), *[1] * len(rest)))
     return ops.take_along_axis(rows, index, axis=1)
+
+
+def at_least_single(x):
+    """Casts half precision to float32; leaves other precisions as they are."""
+    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

@@ -3,16 +3,28 @@
 Source: Anderson et al. 2018 (arXiv 1707.07998), section 3.2; arXiv 2001.01037.
 """
 
+from typing import NamedTuple
+
 from keras import ops
 
 from config import Config
-from keras_lrp.operations import Operations
+from keras_lrp import Operations
 from models.decoders.attention import Memory
-from models.decoders.decoder import Attended, Decoder, select
+from models.decoders.decoder import Reading, select
 from models.decoders.lstm import build_cell, lstm_step, unroll, zero_state
+from models.decoders.sentinel import SentinelDecoder, reading
 
 
-class GridTDDecoder(Decoder):
+class GridState(NamedTuple):
+    """The states of both LSTMs, arrays (B, N, H)."""
+
+    h1: object
+    c1: object
+    h2: object
+    c2: object
+
+
+class GridTDDecoder(SentinelDecoder):
     """Two LSTMs; the first attends, the second speaks.
 
         x1_t = [h2_{t-1}; v_g; e_t]  (h1_t, c1_t) = LSTM1(x1_t, h1_{t-1}, c1_{t-1})
@@ -21,31 +33,35 @@ class GridTDDecoder(Decoder):
 
     The predictor reads h2 + context. Every step attends before the next one begins;
     what does not depend on the step before is multiplied for all steps at once. See
-    `Decoder`.
+    `SentinelDecoder`.
     """
 
     def __init__(self, config: Config, vocabulary_size: int, feature_channels: int):
-        hidden = config.hidden_size
-        input_size = hidden + 2 * config.embedding_size
-        super().__init__(config, vocabulary_size, feature_channels, input_size)
-        self.topdown_lstm = build_cell(hidden, input_size, "topdown_lstm")
+        super().__init__(config, vocabulary_size, feature_channels)
+        hidden, size = config.hidden_size, self.attention_input(config)
+        self.topdown_lstm = build_cell(hidden, size, "topdown_lstm")
         self.language_lstm = build_cell(hidden, 2 * hidden, "language_lstm")
 
-    def initial_state(self, rows: int, captions: int) -> tuple:
-        """Returns (h1, c1, h2, c2) of zeros (B, N, H)."""
-        first = zero_state(self.topdown_lstm, rows, captions)
-        return first + zero_state(self.language_lstm, rows, captions)
+    @staticmethod
+    def attention_input(config: Config) -> int:
+        """Returns the size of x1."""
+        return config.hidden_size + 2 * config.embedding_size
 
-    def attend(
+    def initial_state(self, rows: int, captions: int) -> GridState:
+        """Returns zeros."""
+        first = zero_state(self.topdown_lstm, rows, captions)
+        return GridState(*first, *zero_state(self.language_lstm, rows, captions))
+
+    def read(
         self,
         operations: Operations,
         memory: Memory,
         embedded,
-        state: tuple,
+        state: GridState,
         positions,
         training: bool,
-    ) -> Attended:
-        """See `Decoder.attend`; the state is (h1, c1, h2, c2)."""
+    ) -> Reading:
+        """See `Decoder.read`."""
         rows, captions, steps, embedding = ops.shape(embedded)
         hidden = self.language_lstm.units
         # x1 is read by LSTM1 and by the sentinel's gate: (H + 2E, 4H + H)
@@ -61,26 +77,24 @@ class GridTDDecoder(Decoder):
         mask = self.dropout(mask, training=training)  # of h2; context and h1
 
         def step(carry, inputs):
-            (h1, c1, h2, c2), _ = carry
+            before, _ = carry
             x1, mask = inputs
-            x1 = x1 + ops.matmul(h2 * mask[..., :hidden], of_state)
+            x1 = x1 + ops.matmul(before.h2 * mask[..., :hidden], of_state)
             x1, gate = ops.split(x1, [4 * hidden], axis=-1)
-            before, cell = h1, self.topdown_lstm
-            h1, c1 = lstm_step(operations, cell, x1 + cell.bias, (h1, c1))
-            context, alpha, beta = self.attention.attend(
-                operations, memory, gate, before, h1, c1
-            )
-            x2 = ops.concatenate([context, h1], axis=-1) * mask[..., hidden:]
+            cell = self.topdown_lstm
+            first = lstm_step(operations, cell, x1 + cell.bias, before[:2])
+            seen = self.attention.attend(operations, memory, gate, before.h1, *first)
+            x2 = ops.concatenate([seen[0], first[0]], axis=-1) * mask[..., hidden:]
             cell = self.language_lstm
             x2 = ops.matmul(x2, cell.kernel) + cell.bias
-            h2, c2 = lstm_step(operations, cell, x2, (h2, c2))
-            return (h1, c1, h2, c2), (context, alpha, beta)
+            second = lstm_step(operations, cell, x2, before[2:])
+            return GridState(*first, *second), seen
 
         nothing = (
-            ops.zeros_like(state[2]),
+            ops.zeros_like(state.h2),
             ops.zeros((rows, captions, memory.values.shape[1]), embedded.dtype),
             ops.zeros((rows, captions), embedded.dtype),
         )
         states, seen = unroll(step, (state, nothing), (image + words, mask))
-        chosen = (select(part, positions) for part in (states[2], *seen))
-        return Attended(*chosen, tuple(part[:, :, -1] for part in states))
+        last = GridState(*(part[:, :, -1] for part in states))
+        return reading(*(select(part, positions) for part in (states.h2, *seen)), last)

@@ -1,11 +1,21 @@
 """The long short-term memory, one step and a whole sentence."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
-from keras_lrp.operations import Operations
+from keras_lrp import Operations
+
+
+class Gates(NamedTuple):
+    """The four quarters of z, in Keras' order, (..., H) each."""
+
+    i: object
+    f: object
+    g: object
+    o: object
 
 
 def build_cell(units: int, input_size: int, name: str) -> keras.layers.LSTMCell:
@@ -35,11 +45,11 @@ def lstm_step(operations: Operations, cell, projected, state: tuple) -> tuple:
     """
     h, c = state
     z = operations.sum(projected + ops.matmul(h, cell.recurrent_kernel))
-    i, f, g, o = ops.split(z, 4, axis=-1)
-    kept = operations.gate(c, ops.sigmoid(f))
-    added = operations.gate(operations.tanh(g), ops.sigmoid(i))
+    gates = Gates(*ops.split(z, 4, axis=-1))
+    kept = operations.gate(c, ops.sigmoid(gates.f))
+    added = operations.gate(operations.tanh(gates.g), ops.sigmoid(gates.i))
     c = operations.sum(kept + added)
-    h = operations.gate(operations.tanh(c), ops.sigmoid(o))
+    h = operations.gate(operations.tanh(c), ops.sigmoid(gates.o))
     return h, c
 
 

@@ -1,17 +1,17 @@
 """The first stage of an explanation: from a word's logit to features and words."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
 from dataset.vocabulary import PADDING, START
+from keras_lrp import Operations
 from keras_lrp.backend import compiled, vector_jacobian_product
-from keras_lrp.operations import Operations
 from models.captioner import Captioner
-from models.decoders.decoder import Decoder
+from models.decoders import Decoder
 from models.encoders import flatten_grid
 
 MULTIPLE = 4  # numbers of words are padded to a multiple of it
@@ -25,11 +25,11 @@ class DecoderStage:
         features: The encoder's features (h, w, D).
         feature_gradient: (R, h, w, D).
         preceding_words: Input times gradient of the embeddings, summed (R, T).
-        attention: (R, h, w).
-        beta: (R,).
+        attention: The decoder's attention maps by name, (R, h, w) each.
+        beta: (R,), or None for a decoder without a sentinel.
         logits: (R,).
         log_probabilities: (R,).
-        inputs: The ids the decoder reads, padded to one of few lengths (S,).
+        tokens_read: The ids the decoder reads, padded to one of few lengths (S,).
         steps: The explained places (R,).
         seeds: The weights of the explained sums of logits (R, V).
     """
@@ -37,13 +37,38 @@ class DecoderStage:
     features: np.ndarray
     feature_gradient: np.ndarray
     preceding_words: np.ndarray
-    attention: np.ndarray
-    beta: np.ndarray
+    attention: dict[str, np.ndarray]
+    beta: np.ndarray | None
     logits: np.ndarray
     log_probabilities: np.ndarray
-    inputs: np.ndarray
+    tokens_read: np.ndarray
     steps: np.ndarray
     seeds: np.ndarray
+
+    @property
+    def shown_attention(self) -> np.ndarray | None:
+        """The first of the attention maps (R, h, w); None where there is none."""
+        return next(iter(self.attention.values()), None)
+
+
+class Differentiated(NamedTuple):
+    """What is computed at once for R explained words.
+
+    Attributes:
+        logits: The explained sums of logits (R,).
+        feature_gradient: (R, L, D).
+        by_word: Input times gradient of the embeddings (R, S).
+        attention: By name (R, L).
+        beta: (R,) or None.
+        log_probabilities: Of all words of the vocabulary (R, V).
+    """
+
+    logits: object
+    feature_gradient: object
+    by_word: object
+    attention: dict
+    beta: object
+    log_probabilities: object
 
 
 def explain_decoder(
@@ -75,32 +100,41 @@ def explain_decoder(
         seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
     padded_steps = np.zeros(len(seeds), "int32")
     padded_steps[rows] = steps
-    inputs = decoder_inputs(tokens)
-    stage = _decoder_function(captioner, operations)
-    outputs = stage(features, inputs, padded_steps, seeds)
-    logits, gradient, by_word, attention, beta, log_probabilities = (
-        ops.convert_to_numpy(output)[rows] for output in outputs
+    tokens_read = decoder_tokens(tokens)
+    differentiate = captioner.make_once(
+        ("decoder stage", operations), lambda: _compiled_stage(captioner, operations)
     )
+    found = differentiate(features, tokens_read, padded_steps, seeds)
+    found = Differentiated(*(_first_rows(part, len(rows)) for part in found))
     grid = (len(steps), height, width)
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
-        feature_gradient=gradient.reshape(*grid, channels),
-        preceding_words=by_word[:, : len(tokens)],
-        attention=attention.reshape(grid),
-        beta=beta,
-        logits=logits,
-        log_probabilities=log_probabilities[rows, tokens[steps]],
-        inputs=inputs,
+        feature_gradient=found.feature_gradient.reshape(*grid, channels),
+        preceding_words=found.by_word[:, : len(tokens)],
+        attention={name: m.reshape(grid) for name, m in found.attention.items()},
+        beta=found.beta,
+        logits=found.logits,
+        log_probabilities=found.log_probabilities[rows, tokens[steps]],
+        tokens_read=tokens_read,
         steps=padded_steps[rows],
         seeds=seeds[rows],
     )
 
 
-def decoder_inputs(tokens: np.ndarray) -> np.ndarray:
+def _first_rows(part, count: int):
+    """Returns the first rows of an array, or of each array by name, in numpy."""
+    if part is None:
+        return None
+    if isinstance(part, dict):
+        return {name: _first_rows(one, count) for name, one in part.items()}
+    return ops.convert_to_numpy(part)[:count]
+
+
+def decoder_tokens(tokens: np.ndarray) -> np.ndarray:
     """Returns the ids that the decoder reads to write tokens (T,), padded: (S,)."""
-    inputs = np.full(few_sizes(len(tokens)), PADDING, "int32")
-    inputs[: len(tokens)] = [START, *tokens[:-1]]
-    return inputs
+    tokens_read = np.full(few_sizes(len(tokens)), PADDING, "int32")
+    tokens_read[: len(tokens)] = [START, *tokens[:-1]]
+    return tokens_read
 
 
 def few_sizes(count: int) -> int:
@@ -108,34 +142,30 @@ def few_sizes(count: int) -> int:
     return -(-count // MULTIPLE) * MULTIPLE
 
 
-@functools.lru_cache(maxsize=16)
-def _decoder_function(captioner: Captioner, operations: Operations) -> Callable:
+def _compiled_stage(captioner: Captioner, operations: Operations) -> Callable:
     decoder = captioner.decoder
 
-    def stage(features, inputs, steps, seeds):
-        rows, length = ops.shape(seeds)[0], ops.shape(inputs)[0]
+    def differentiate(features, tokens_read, steps, seeds) -> Differentiated:
+        rows, length = ops.shape(seeds)[0], ops.shape(tokens_read)[0]
         features = flatten_grid(features)
         features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
-        embedded = decoder.embed(inputs)  # (T, E)
+        embedded = decoder.embed(tokens_read)  # (S, E)
         embedded = ops.broadcast_to(
             embedded[None, None], (rows, 1, length, embedded.shape[-1])
         )
-
         logits, output, gradients = differentiate_words(
             decoder, operations, features, embedded, steps, seeds
         )
-        by_word = ops.sum(embedded * gradients[1], axis=-1)[:, 0]  # (R, T)
-        log_probabilities = ops.log_softmax(output.logits[:, 0])
-        return (
-            logits,
-            gradients[0],
-            by_word,
-            output.attention[:, 0],
-            output.beta[:, 0],
-            log_probabilities,
+        return Differentiated(
+            logits=logits,
+            feature_gradient=gradients[0],
+            by_word=ops.sum(embedded * gradients[1], axis=-1)[:, 0],  # (R, S)
+            attention={name: m[:, 0] for name, m in output.attention.items()},
+            beta=None if output.beta is None else output.beta[:, 0],
+            log_probabilities=ops.log_softmax(output.logits[:, 0]),
         )
 
-    return compiled(stage, captioner)
+    return compiled(differentiate, captioner)
 
 
 def differentiate_words(

@@ -1,6 +1,5 @@
 """What a captioner says when parts of an image or of a sentence are taken away."""
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -9,9 +8,9 @@ from keras import ops
 
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
-from models.captioner import Captioner
-from models.encoders import flatten_grid, preprocess
-from models.explainers.decoder_stage import decoder_inputs, few_sizes
+from models.captioner import Captioner, EncodedImage
+from models.encoders import flatten_grid
+from models.explainers.decoder_stage import decoder_tokens, few_sizes
 
 BATCH = 8  # variants computed together
 
@@ -32,7 +31,7 @@ class Retelling(NamedTuple):
 
 def delete_patches(
     captioner: Captioner,
-    image: np.ndarray,
+    encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
     patches: Sequence[np.ndarray],
@@ -44,7 +43,7 @@ def delete_patches(
 
     Args:
         captioner: The model.
-        image: RGB pixels uint8 of the encoder's size (H, W, 3).
+        encoded: The image.
         tokens: The ids of the original sentence (T,).
         steps: The places of the words whose probability is asked for (R,).
         patches: Of each of the P variants the numbers of the patches to delete (K,),
@@ -53,9 +52,9 @@ def delete_patches(
         beam_size: Of the search for the new captions; the captioner's own if None.
         recaption: Whether the variants are captioned anew.
     """
-    inputs = preprocess(image[None], captioner.config.encoder)
+    original = encoded.encoder_input
     probabilities, captions = [], []
-    for features in encode_without(captioner, inputs, patches, size):
+    for features in encode_without(captioner, original, patches, size):
         whole = np.zeros((len(features), len(tokens)), bool)
         asked = np.broadcast_to(steps, (len(features), len(steps)))
         probabilities.append(_probabilities(captioner, features, tokens, whole, asked))
@@ -70,7 +69,7 @@ def delete_patches(
 
 def delete_words(
     captioner: Captioner,
-    image: np.ndarray,
+    encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
     deleted: np.ndarray,
@@ -79,32 +78,34 @@ def delete_words(
 
     Args:
         captioner: The model.
-        image: RGB pixels uint8 of the encoder's size (H, W, 3).
+        encoded: The image.
         tokens: The ids of the sentence (T,).
         steps: The place of the word that each of P variants asks for (P,).
-        deleted: Which of the decoder's inputs each variant deletes, bool (P, T); the
-            input of step 0 is the start token.
+        deleted: Which of the tokens that the decoder reads each variant deletes, bool
+            (P, T); at step 0 it reads the start token.
 
     Returns:
         The probabilities (P,).
     """
-    features = captioner.encode(image[None])  # (1, h, w, D)
     found = []
     for numbers in _batches(len(steps)):
-        same = ops.repeat(features, len(numbers), axis=0)
+        same = ops.repeat(encoded.features, len(numbers), axis=0)
         asked = steps[numbers, None]
         found.append(_probabilities(captioner, same, tokens, deleted[numbers], asked))
     return np.concatenate(found)[: len(steps), 0]
 
 
 def encode_without(
-    captioner: Captioner, inputs: np.ndarray, patches: Sequence[np.ndarray], size: int
+    captioner: Captioner,
+    encoder_input: np.ndarray,
+    patches: Sequence[np.ndarray],
+    size: int,
 ) -> Iterator:
     """Encodes variants of an image, each without some of its patches.
 
     Args:
         captioner: The model.
-        inputs: The encoder's input (1, H, W, 3).
+        encoder_input: Of the image (1, H, W, 3).
         patches: See `delete_patches`.
         size: See `delete_patches`.
 
@@ -113,7 +114,7 @@ def encode_without(
         with variants that are known already, so that few sizes are compiled.
     """
     for numbers in _batches(len(patches)):
-        variants = [paint_patches(inputs[0], patches[n], size) for n in numbers]
+        variants = [paint_patches(encoder_input[0], patches[n], size) for n in numbers]
         yield captioner.encode_inputs(np.stack(variants))
 
 
@@ -147,7 +148,7 @@ def paint_patches(image: np.ndarray, patches: np.ndarray, size: int) -> np.ndarr
 def predict_variants(
     captioner: Captioner,
     features,
-    inputs: np.ndarray,
+    tokens_read: np.ndarray,
     deleted: np.ndarray,
     steps: np.ndarray,
 ) -> np.ndarray:
@@ -156,25 +157,24 @@ def predict_variants(
     Args:
         captioner: The model.
         features: Of the variants of the image (P, h, w, D).
-        inputs: The ids the decoder reads (S,).
+        tokens_read: The ids the decoder reads (S,).
         deleted: Which of their embeddings are set to 0, bool (P, S).
         steps: The places of the words to predict in each variant (P, R).
 
     Returns:
         The logits (P, R, V).
     """
-    predict = _predictor(captioner)
+    predict = captioner.make_once("variants", lambda: _compiled_variants(captioner))
     kept = (~deleted).astype("float32")
-    return ops.convert_to_numpy(predict(features, inputs, kept, steps))
+    return ops.convert_to_numpy(predict(features, tokens_read, kept, steps))
 
 
-@functools.lru_cache(maxsize=4)
-def _predictor(captioner: Captioner) -> Callable:
+def _compiled_variants(captioner: Captioner) -> Callable:
     decoder = captioner.decoder
 
-    def predict(features, inputs, kept, steps):
+    def predict(features, tokens_read, kept, steps):
         plain = Operations()
-        embedded = decoder.embed(inputs)  # (S, E)
+        embedded = decoder.embed(tokens_read)  # (S, E)
         embedded = embedded * ops.cast(kept, embedded.dtype)[..., None]  # (P, S, E)
         memory = decoder.project(plain, flatten_grid(features))
         return decoder.decode(plain, memory, embedded[:, None], positions=steps).logits
@@ -184,11 +184,11 @@ def _predictor(captioner: Captioner) -> Callable:
 
 def _probabilities(captioner, features, tokens, deleted, steps) -> np.ndarray:
     """Returns the probabilities (P, R) of the words at `steps` (P, R) of a sentence."""
-    inputs = decoder_inputs(tokens)  # (S,)
-    deleted = np.pad(deleted, [(0, 0), (0, len(inputs) - len(tokens))])
+    tokens_read = decoder_tokens(tokens)  # (S,)
+    deleted = np.pad(deleted, [(0, 0), (0, len(tokens_read) - len(tokens))])
     asked = steps.shape[1]
     padded = np.pad(steps, [(0, 0), (0, few_sizes(asked) - asked)]).astype("int32")
-    logits = predict_variants(captioner, features, inputs, deleted, padded)
+    logits = predict_variants(captioner, features, tokens_read, deleted, padded)
     probabilities = ops.convert_to_numpy(ops.softmax(logits))
     chosen = np.take_along_axis(probabilities, tokens[padded][..., None], axis=-1)
     return chosen[:, :asked, 0]

@@ -7,11 +7,16 @@ import numpy as np
 
 from dataset.images import load_image
 from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
-from models.captioner import Captioner
-from models.encoders import preprocess, swap_colours
+from models.captioner import Captioner, EncodedImage
+from models.encoders import swap_colours
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.explanation import Explanation
-from models.explainers.methods import LRP_PRESET, Method, choose_method
+from models.explainers.methods import (
+    LRP_PRESET,
+    Method,
+    choose_method,
+    refuse_methods,
+)
 
 
 def explain(
@@ -62,23 +67,24 @@ def explain_each(
     """
     for name in methods:
         choose_method(name, lrp_preset)  # refuses unknown names before any work
-    image = _pixels_of(image, captioner)
-    features = captioner.encode(image[None])  # (1, h, w, D)
-    if caption is None:
-        caption = captioner.caption_features(features, beam_size)[0].text
-        if not caption:
+    refuse_methods(methods, captioner)
+    features, (encoded,) = captioner.encode_each([_pixels_of(image, captioner)])
+    if caption is not None:
+        tokens = known_tokens(captioner, caption)
+    else:
+        found = captioner.caption_features(features, beam_size)[0]
+        tokens = np.asarray(found.tokens, "int32")
+        if not len(tokens):
             raise ValueError("The captioner found no word for this photo.")
-    tokens = known_tokens(captioner, caption)
     steps = _steps(tokens, captioner, words)
     return explain_encoded(
-        captioner, image, features, tokens, steps, methods, contrast, lrp_preset
+        captioner, encoded, tokens, steps, methods, contrast, lrp_preset
     )
 
 
 def explain_encoded(
     captioner: Captioner,
-    image: np.ndarray,
-    features,
+    encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
     methods: Sequence[str],
@@ -89,8 +95,7 @@ def explain_encoded(
 
     Args:
         captioner: The model.
-        image: RGB pixels uint8 of the encoder's size (224, 224, 3).
-        features: What the encoder makes of them, (1, h, w, D).
+        encoded: The image, of `Captioner.encode_each`.
         tokens: The caption's ids (T,).
         steps: The places of the words to explain (R,).
         methods: Names from METHODS; the explanations come in their order.
@@ -98,38 +103,37 @@ def explain_encoded(
         lrp_preset: See `explain`.
     """
     chosen = {name: choose_method(name, lrp_preset) for name in methods}
-    inputs = preprocess(image[None], captioner.config.encoder)
     stages = {
         operations: explain_decoder(
-            captioner, operations, features, tokens, steps, contrast
+            captioner, operations, encoded.features, tokens, steps, contrast
         )
         for operations in {method.operations for method in chosen.values()}
     }
     names = captioner.vocabulary.words
     common = {
-        "image": image,
+        "image": encoded.pixels,
         "caption": " ".join(names[token] for token in tokens),
         "contrast": contrast,
         "words": tuple(names[tokens[step]] for step in steps),
         "steps": tuple(int(step) for step in steps),
-        "inputs": (SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
+        "words_read": (SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
     }
     return [
         Explanation(
             method=name,
             lrp_preset=lrp_preset if name == "lrp" else None,
             **common,
-            **_arrays(captioner, inputs, method, stages[method.operations]),
+            **_arrays(captioner, encoded, method, stages[method.operations]),
         )
         for name, method in chosen.items()
     ]
 
 
 def _arrays(
-    captioner: Captioner, inputs: np.ndarray, method: Method, stage: DecoderStage
-) -> dict[str, np.ndarray]:
+    captioner: Captioner, encoded: EncodedImage, method: Method, stage: DecoderStage
+) -> dict[str, np.ndarray | None]:
     """Returns the arrays of one method's explanation."""
-    pixels, features, words = method.explain(captioner, inputs, stage)
+    pixels, features, words = method.explain(captioner, encoded.encoder_input, stage)
     lost = np.full((len(pixels), 2), np.nan)
     if method.is_balanced:
         of_features = features.sum((1, 2, 3), dtype="float64")
@@ -139,7 +143,7 @@ def _arrays(
         "pixels": swap_colours(pixels, captioner.config.encoder),
         "features": features,
         "preceding_words": words,
-        "attention": stage.attention,
+        "attention": stage.shown_attention,
         "beta": stage.beta,
         "logits": stage.logits,
         "log_probabilities": stage.log_probabilities,

@@ -25,12 +25,15 @@ class Explanation:
         contrast: The word whose logit is subtracted, or None.
         words: The explained words (R,).
         steps: Their places in the caption (R,), starting at 0.
-        inputs: What the decoder read at each step (T,): the start token and the words.
+        words_read: What the decoder read at each step (T,): the start token and the
+            words.
         pixels: Relevance of the pixels (R, H, W, 3).
         features: Relevance of the encoder's features (R, h, w, D).
         preceding_words: Relevance of the decoder's inputs (R, T); 0 from the word on.
-        attention: Attention weights (R, h, w), in [0, 1], sum 1.
-        beta: The sentinel's share of what is attended to (R,), in [0, 1].
+        attention: Attention weights (R, h, w), in [0, 1], sum 1; None for a decoder
+            without attention.
+        beta: The sentinel's share of what is attended to (R,), in [0, 1]; None for a
+            decoder without a sentinel.
         logits: What is explained (R,): the word's logit, or a difference of two.
         log_probabilities: The logarithm of each word's probability (R,).
         lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
@@ -45,12 +48,12 @@ class Explanation:
     contrast: str | None
     words: tuple[str, ...]
     steps: tuple[int, ...]
-    inputs: tuple[str, ...]
+    words_read: tuple[str, ...]
     pixels: np.ndarray
     features: np.ndarray
     preceding_words: np.ndarray
-    attention: np.ndarray
-    beta: np.ndarray
+    attention: np.ndarray | None
+    beta: np.ndarray | None
     logits: np.ndarray
     log_probabilities: np.ndarray
     lost: np.ndarray
@@ -90,12 +93,12 @@ class Explanation:
                 "step": step,
                 "logit": float(self.logits[row]),
                 "probability": float(np.exp(self.log_probabilities[row])),
-                "beta": float(self.beta[row]),
+                "beta": None if self.beta is None else float(self.beta[row]),
                 "image_relevance": _number(self.features[row].sum()),
                 "pixel_relevance": float(self.pixels[row].sum()),
                 "word_relevance": {
                     f"{index} {name}": _number(self.preceding_words[row, index])
-                    for index, name in enumerate(self.inputs[: step + 1])
+                    for index, name in enumerate(self.words_read[: step + 1])
                 },
                 "lost_in_decoder": _number(self.lost[row, 0]),
                 "lost_in_encoder": _number(self.lost[row, 1]),

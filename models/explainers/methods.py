@@ -1,7 +1,7 @@
 """The methods of explanation: from a decoder's stage to relevance of the pixels."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,13 +21,13 @@ LRP_PRESET = "alpha1_beta0"  # the paper's
 LRP_PRESETS = tuple(n for n in PRESETS if n not in ("gradient", "guided_backprop"))
 
 
-class Relevance(NamedTuple):
+class Maps(NamedTuple):
     """What a method finds for R words; NaN where it says nothing.
 
     Attributes:
         pixels: Of the encoder's input, (R, H, W, 3).
         features: Of the encoder's features, (R, h, w, D).
-        words: Of the decoder's inputs, (R, T).
+        words: Of what the decoder read, (R, T).
     """
 
     pixels: np.ndarray
@@ -42,9 +42,10 @@ class Method:
     Attributes:
         summary: One sentence for the reader.
         operations: How the decoder is differentiated.
-        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> Relevance.
+        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> Maps.
         is_balanced: Whether words, features and pixels share out the logit.
         is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
+        shows_attention: Whether the decoder must have attention maps.
     """
 
     summary: str
@@ -52,6 +53,11 @@ class Method:
     explain: Callable
     is_balanced: bool = False
     is_extra: bool = False
+    shows_attention: bool = False
+
+    def fits(self, captioner: Captioner) -> bool:
+        """Tells whether the method has a meaning for a captioner."""
+        return not self.shows_attention or bool(captioner.decoder.attention_maps)
 
 
 def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
@@ -74,89 +80,112 @@ def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
     return replace(METHODS[name], explain=functools.partial(_lrp, preset=lrp_preset))
 
 
-def choose_methods(names: str) -> list[str]:
-    """Returns the methods of "lrp,attention"; of "all", every one but the extras.
+def choose_methods(names: str, captioner: Captioner) -> list[str]:
+    """Returns the methods of "lrp,attention"; of "all", those that fit but the extras.
 
     Raises:
-        ValueError: There is no such method.
+        ValueError: There is no such method, or it has no meaning for the captioner.
     """
     if names == "all":
-        return [name for name in METHODS if name not in EXTRAS]
+        fitting = [name for name, m in METHODS.items() if m.fits(captioner)]
+        return [name for name in fitting if name not in EXTRAS]
     chosen = list(dict.fromkeys(names.split(",")))
-    for name in chosen:
-        choose_method(name)
+    refuse_methods(chosen, captioner)
     return chosen
 
 
-@functools.lru_cache(maxsize=16)
-def _encoder_lrp(captioner: Captioner, preset: str) -> LRP:
+def refuse_methods(names: Sequence[str], captioner: Captioner) -> None:
+    """Refuses methods that are unknown or have no meaning for a captioner.
+
+    Raises:
+        ValueError: Which method, and the way out.
+    """
+    for name in names:
+        if not choose_method(name).fits(captioner):
+            raise ValueError(
+                f"The method {name} shows attention, and the decoder "
+                f"{captioner.config.decoder} has none. Choose another method."
+            )
+
+
+def encoder_lrp(captioner: Captioner, preset: str) -> LRP:
+    """Returns the explanation of a captioner's encoder, made once for each preset."""
+    return captioner.make_once(
+        ("encoder lrp", preset), lambda: _make_encoder_lrp(captioner, preset)
+    )
+
+
+def _make_encoder_lrp(captioner: Captioner, preset: str) -> LRP:
     pixel_range = None
     if preset == "epsilon_gamma_box":
         darkest_and_lightest = np.array([[0.0] * 3, [255.0] * 3])
-        inputs = preprocess(darkest_and_lightest, captioner.config.encoder)
-        pixel_range = tuple(map(tuple, inputs.tolist()))
+        ends = preprocess(darkest_and_lightest, captioner.config.encoder)
+        pixel_range = tuple(map(tuple, ends.tolist()))
     return LRP(captioner.encoder, preset, pixel_range)
 
 
-def _propagate(captioner: Captioner, preset: str, inputs, relevance) -> np.ndarray:
+def _propagate(
+    captioner: Captioner, preset: str, encoder_input, relevance
+) -> np.ndarray:
     rows = len(relevance)
     padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
-    lrp = _encoder_lrp(captioner, preset)
-    found = lrp(inputs, relevance=np.pad(relevance, padding)[None])
+    found = encoder_lrp(captioner, preset)(
+        encoder_input, relevance=np.pad(relevance, padding)[None]
+    )
     return ops.convert_to_numpy(found)[0, :rows]
 
 
-def _lrp(captioner, inputs, stage: DecoderStage, preset=LRP_PRESET) -> Relevance:
+def _lrp(captioner, encoder_input, stage: DecoderStage, preset=LRP_PRESET) -> Maps:
     features = stage.features * stage.feature_gradient
-    pixels = _propagate(captioner, preset, inputs, features)
-    return Relevance(pixels, features, stage.preceding_words)
+    pixels = _propagate(captioner, preset, encoder_input, features)
+    return Maps(pixels, features, stage.preceding_words)
 
 
-def _decoder_lrp(captioner, inputs, stage: DecoderStage) -> Relevance:
+def _decoder_lrp(captioner, encoder_input, stage: DecoderStage) -> Maps:
     features = stage.features * stage.feature_gradient
-    positions, size = features.sum(-1), inputs.shape[1:3]
+    positions, size = features.sum(-1), encoder_input.shape[1:3]
     positive, negative = (
         _upsample(np.maximum(part, 0), size) for part in (positions, -positions)
     )
-    return Relevance(_as_pixels(positive - negative), features, stage.preceding_words)
+    return Maps(_as_pixels(positive - negative), features, stage.preceding_words)
 
 
-def _gradient(captioner, inputs, stage: DecoderStage) -> Relevance:
+def _gradient(captioner, encoder_input, stage: DecoderStage) -> Maps:
     gradient = stage.feature_gradient
-    pixels = _propagate(captioner, "gradient", inputs, gradient)
-    return Relevance(pixels, gradient, stage.preceding_words)
+    pixels = _propagate(captioner, "gradient", encoder_input, gradient)
+    return Maps(pixels, gradient, stage.preceding_words)
 
 
-def _gradient_x_input(captioner, inputs, stage: DecoderStage) -> Relevance:
-    pixels, gradient, words = _gradient(captioner, inputs, stage)
-    return Relevance(inputs * pixels, stage.features * gradient, words)
+def _gradient_x_input(captioner, encoder_input, stage: DecoderStage) -> Maps:
+    pixels, gradient, words = _gradient(captioner, encoder_input, stage)
+    return Maps(encoder_input * pixels, stage.features * gradient, words)
 
 
-def _grad_cam(captioner, inputs, stage: DecoderStage) -> Relevance:
+def _grad_cam(captioner, encoder_input, stage: DecoderStage) -> Maps:
     features = weigh_channels(stage)
     heat = np.maximum(features.sum(-1), 0)
-    pixels = _as_pixels(_upsample(heat, inputs.shape[1:3]))
-    return Relevance(pixels, features, stage.preceding_words)
+    pixels = _as_pixels(_upsample(heat, encoder_input.shape[1:3]))
+    return Maps(pixels, features, stage.preceding_words)
 
 
-def _guided_grad_cam(captioner, inputs, stage: DecoderStage) -> Relevance:
-    cam = _grad_cam(captioner, inputs, stage)
+def _guided_grad_cam(captioner, encoder_input, stage: DecoderStage) -> Maps:
+    cam = _grad_cam(captioner, encoder_input, stage)
     gradient = stage.feature_gradient
-    guided = _propagate(captioner, "guided_backprop", inputs, gradient)
+    guided = _propagate(captioner, "guided_backprop", encoder_input, gradient)
     return cam._replace(pixels=3.0 * cam.pixels * guided)  # cam is one colour's share
 
 
-def _attention(captioner, inputs, stage: DecoderStage) -> Relevance:
-    channels = stage.features.shape[-1]
-    features = np.repeat(stage.attention[..., None] / channels, channels, axis=-1)
-    pixels = _as_pixels(_upsample(stage.attention, inputs.shape[1:3]))
-    return Relevance(pixels, features, np.full_like(stage.preceding_words, np.nan))
+def _attention(captioner, encoder_input, stage: DecoderStage) -> Maps:
+    channels, shown = stage.features.shape[-1], stage.shown_attention
+    features = np.repeat(shown[..., None] / channels, channels, axis=-1)
+    pixels = _as_pixels(_upsample(shown, encoder_input.shape[1:3]))
+    return Maps(pixels, features, np.full_like(stage.preceding_words, np.nan))
 
 
-def _occlusion(captioner, inputs, stage: DecoderStage) -> Relevance:
-    heat = occlude_image(captioner, inputs, stage)
+def _occlusion(captioner, encoder_input, stage: DecoderStage) -> Maps:
+    heat = occlude_image(captioner, encoder_input, stage)
     nothing = np.full_like(stage.feature_gradient, np.nan)
-    return Relevance(_as_pixels(heat), nothing, occlude_words(captioner, stage))
+    return Maps(_as_pixels(heat), nothing, occlude_words(captioner, stage))
 
 
 def weigh_channels(stage: DecoderStage) -> np.ndarray:
@@ -223,6 +252,7 @@ METHODS = {
         "Where the decoder attended to when it wrote the word.",
         GRADIENT,
         _attention,
+        shows_attention=True,
     ),
     "occlusion": Method(
         "How much the word's logit falls when a patch of the photo, or a preceding "

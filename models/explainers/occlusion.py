@@ -17,25 +17,25 @@ PATCH = 16  # pixels
 
 
 def occlude_image(
-    captioner: Captioner, inputs: np.ndarray, stage: DecoderStage
+    captioner: Captioner, encoder_input: np.ndarray, stage: DecoderStage
 ) -> np.ndarray:
     """Paints patches of the image in its mean colour, one at a time.
 
     Args:
         captioner: The model.
-        inputs: The encoder's input (1, H, W, 3).
+        encoder_input: The encoder's input (1, H, W, 3).
         stage: What is explained.
 
     Returns:
         What the logit of each word falls by, spread evenly over the patch:
         (R, H, W).
     """
-    _, height, width, _ = inputs.shape
+    _, height, width, _ = encoder_input.shape
     grid = (height // PATCH, width // PATCH)
     patches = np.arange(math.prod(grid))[:, None]
     logits = [
         _explained_logits(captioner, features, stage)
-        for features in encode_without(captioner, inputs, patches, PATCH)
+        for features in encode_without(captioner, encoder_input, patches, PATCH)
     ]
     falls = stage.logits - np.concatenate(logits)[: len(patches)]  # (N, R)
     heat = falls.T.reshape(-1, *grid) / PATCH**2  # (R, h, w)
@@ -48,9 +48,9 @@ def occlude_words(captioner: Captioner, stage: DecoderStage) -> np.ndarray:
     Returns:
         What the logit of each word falls by, (R, T).
     """
-    num_inputs = len(stage.inputs)
-    features = np.repeat(stage.features[None], num_inputs, axis=0)
-    deleted = np.eye(num_inputs, dtype=bool)
+    num_read = len(stage.tokens_read)
+    features = np.repeat(stage.features[None], num_read, axis=0)
+    deleted = np.eye(num_read, dtype=bool)
     logits = _explained_logits(captioner, features, stage, deleted)  # (S, R)
     return (stage.logits - logits).T[:, : stage.preceding_words.shape[1]]
 
@@ -58,7 +58,7 @@ def occlude_words(captioner: Captioner, stage: DecoderStage) -> np.ndarray:
 def _explained_logits(captioner, features, stage, deleted=None) -> np.ndarray:
     """Returns the explained logits (P, R) of P variants of features and words."""
     if deleted is None:
-        deleted = np.zeros((len(features), len(stage.inputs)), bool)
+        deleted = np.zeros((len(features), len(stage.tokens_read)), bool)
     steps = np.broadcast_to(stage.steps, (len(features), len(stage.steps)))
-    logits = predict_variants(captioner, features, stage.inputs, deleted, steps)
+    logits = predict_variants(captioner, features, stage.tokens_read, deleted, steps)
     return (logits * stage.seeds).sum(-1)

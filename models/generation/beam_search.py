@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 IMPOSSIBLE = -np.inf
-UNFINISHED = -1e9
 
 
 class Hypotheses(NamedTuple):
@@ -30,23 +29,23 @@ def beam_search(
     state,
     batch_size: int,
     beam_size: int,
-    max_steps: int,
+    max_words: int,
     start: int,
     end: int,
     length_penalty: float = 0.0,
 ) -> Hypotheses:
     """Searches the likeliest sentences, several images and hypotheses at a time.
 
-    A finished hypothesis stays in the beam with its score. The search stops when
-    every hypothesis is finished, or after `max_steps` tokens; hypotheses that did not
-    finish by then rank below those that did.
+    A finished hypothesis stays in the beam with its score. After `max_words` words
+    only the end token may follow, so every sentence ends, at the price of that token's
+    log-probability. The search stops when every hypothesis is finished.
 
     Args:
         step: (tokens (B, K), state) -> (log-probabilities (B, K, V), state).
         state: Nested arrays (B, K, ...) before the first token.
         batch_size: B.
         beam_size: K.
-        max_steps: The longest sentence in tokens, with the end token.
+        max_words: Of the longest sentence, without the end token.
         start: The token before the first one.
         end: The token after the last one.
         length_penalty: Exponent of the length; 0 ranks by probability alone.
@@ -58,10 +57,12 @@ def beam_search(
     finished = np.zeros((batch_size, beam_size), bool)
     lengths = np.zeros((batch_size, beam_size))
     rows = np.arange(batch_size)[:, None]
-    for number in range(max_steps):
+    for number in range(max_words + 1):
         last = np.where(finished, end, tokens[..., -1]).astype("int32")
         log_probabilities, state = step(ops.convert_to_tensor(last), state)
         steps = ops.convert_to_numpy(log_probabilities).astype("float64")
+        if number == max_words:
+            steps[..., np.arange(steps.shape[-1]) != end] = IMPOSSIBLE
         steps[finished] = IMPOSSIBLE
         steps[finished, end] = 0.0
         sums = totals[..., None] + steps  # (B, K, V)
@@ -78,11 +79,11 @@ def beam_search(
         tokens = np.concatenate([tokens[rows, parents], words[..., None]], axis=2)
         lengths = new_lengths[rows, parents]
         finished = words == end
-        if finished.all() or number == max_steps - 1:
+        if finished.all():
             break
         state = _reorder(state, parents)
     scores = totals / lengths**length_penalty
-    order = np.argsort(-np.where(finished, scores, scores + UNFINISHED), kind="stable")
+    order = np.argsort(-scores, kind="stable")
     return Hypotheses(
         tokens[rows, order, 1:], chosen[rows, order, 1:], scores[rows, order]
     )
