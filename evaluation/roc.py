@@ -69,19 +69,26 @@ def measure_scores(
     rows = np.column_stack([all_places, word_places, is_true])  # (W, 2 S + 1)
     groups = np.split(rows, np.cumsum([len(some) for some in images])[:-1])
     ends = np.stack(bootstrap_interval(groups, areas))  # (2, 3, S)
-    return {
-        name: Roc(
-            *_with_intervals(values, ends[..., number]),
-            *roc_curve(table[:, number], is_true),
-        )
-        for number, (name, values) in enumerate(zip(names, areas(rows).T, strict=True))
-    }
+    curves = [roc_curve(scores, is_true) for scores in table.T]
+    found = zip(names, areas(rows).T, ends.T, curves, strict=True)
+    return {name: _roc_of(*measured) for name, *measured in found}
 
 
-def _with_intervals(values: np.ndarray, ends: np.ndarray) -> list:
-    """Returns each value (3,) followed by its interval, a column of the ends (2, 3)."""
-    pairs = zip(values.tolist(), ends.T.tolist(), strict=True)
-    return [part for value, interval in pairs for part in (value, tuple(interval))]
+def _roc_of(values: np.ndarray, ends: np.ndarray, curve: tuple) -> Roc:
+    """Puts a score's areas (3,), their intervals (3, 2) and its curve together."""
+    area, advantage, within_words = values.tolist()
+    intervals = [tuple(interval) for interval in ends.tolist()]
+    false_positive_rate, true_positive_rate = curve
+    return Roc(
+        area=area,
+        interval=intervals[0],
+        advantage=advantage,
+        advantage_interval=intervals[1],
+        within_words=within_words,
+        within_words_interval=intervals[2],
+        false_positive_rate=false_positive_rate,
+        true_positive_rate=true_positive_rate,
+    )
 
 
 def best_statistics(rocs: Mapping[Score, Roc]) -> dict[Score, Roc]:
