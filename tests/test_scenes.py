@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from dataset.flickr import DatasetError, read_flickr
+from dataset.records import Box
 from dataset.scenes import __main__ as script
 from dataset.scenes.captions import NUMBERS, PLACES, SceneObject, plural, relations
 from dataset.scenes.drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
@@ -247,7 +248,7 @@ def test_relations_of_hand_placed_objects():
 def _square(left, top, side):
     mask = np.zeros((224, 224), bool)
     mask[top : top + side, left : left + side] = True
-    box = (left / 224, top / 224, (left + side) / 224, (top + side) / 224)
+    box = Box(left / 224, top / 224, (left + side) / 224, (top + side) / 224)
     return SceneObject("box", "red", "small", box, mask)
 
 
@@ -372,7 +373,8 @@ def test_missing_object_file_is_named(tmp_path):
     write_scenes(tmp_path, {"test": 1})
     (tmp_path / "objects/test_000000.json").unlink()
     with pytest.raises(DatasetError, match=r"test_000000\.json is missing"):
-        read_scenes(tmp_path, "test")
+        read_scenes(tmp_path, "test", with_objects=True)
+    assert len(read_scenes(tmp_path, "test")) == 1
 
 
 def test_script_renders(tmp_path, capsys):
