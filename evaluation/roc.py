@@ -69,23 +69,27 @@ def measure_scores(
     rows = np.column_stack([all_places, word_places, is_true])  # (W, 2 S + 1)
     groups = np.split(rows, np.cumsum([len(some) for some in images])[:-1])
     ends = np.stack(bootstrap_interval(groups, areas))  # (2, 3, S)
-    curves = [roc_curve(scores, is_true) for scores in table.T]
-    found = zip(names, areas(rows).T, ends.T, curves, strict=True)
-    return {name: _roc_of(*measured) for name, *measured in found}
+    measured = [
+        _roc_of(values, intervals, roc_curve(scores, is_true))
+        for values, intervals, scores in zip(
+            areas(rows).T, ends.T, table.T, strict=True
+        )
+    ]
+    return dict(zip(names, measured, strict=True))
 
 
-def _roc_of(values: np.ndarray, ends: np.ndarray, curve: tuple) -> Roc:
+def _roc_of(values: np.ndarray, intervals: np.ndarray, curve: tuple) -> Roc:
     """Puts a score's areas (3,), their intervals (3, 2) and its curve together."""
     area, advantage, within_words = values.tolist()
-    intervals = [tuple(interval) for interval in ends.tolist()]
+    of_area, of_advantage, of_within = map(tuple, intervals.tolist())
     false_positive_rate, true_positive_rate = curve
     return Roc(
         area=area,
-        interval=intervals[0],
+        interval=of_area,
         advantage=advantage,
-        advantage_interval=intervals[1],
+        advantage_interval=of_advantage,
         within_words=within_words,
-        within_words_interval=intervals[2],
+        within_words_interval=of_within,
         false_positive_rate=false_positive_rate,
         true_positive_rate=true_positive_rate,
     )

@@ -140,7 +140,7 @@ def test_ids_are_numbers_where_they_are_those_of_coco(
 ):
     paths = [tmp_path / name for name in names]
     images = [CaptionedImage(path.stem, path, ()) for path in paths]
-    assert number_ids(images, dataset) == expected
+    assert number_ids(images, DATASETS.get(dataset)) == expected
 
 
 # Going on
