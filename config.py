@@ -4,12 +4,13 @@ import dataclasses
 import difflib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-DECODERS = ("adaptive_attention", "grid_td")
-ENCODERS = ("vgg16", "vgg19", "resnet50", "resnet101", "inception_v3")
-DATASETS = ("scenes", "flickr8k", "flickr30k", "coco2017")
+Entry = TypeVar("Entry")
+
 SCHEDULES = ("constant", "cosine")
 HALVES = ("bfloat16", "float16")
 OBJECTIVES = ("cross_entropy", "self_critical", "lrp_inference")
@@ -20,22 +21,25 @@ LRP_MODES = ("context", "mean", "pos_mean", "quantile")
 class Config:
     """Every setting of a captioner and its training; the defaults are the paper's.
 
+    The names of a dataset, an encoder and a decoder are checked where they are looked
+    up; see `choose`.
+
     Raises:
         ValueError: A field has a value outside its range; the message names the
             field, what was expected and what was received.
     """
 
-    dataset: str = "flickr30k"  # one of DATASETS
+    dataset: str = "flickr30k"  # its name
     min_word_count: int = 3  # words seen less often in training are discarded
     max_caption_words: int = 20  # longer captions are cut
     captions_per_image: int = 5  # captions of an image trained together
     words_per_image: int = 80  # predicted words of these; of more, some are drawn
 
-    encoder: str = "vgg16"  # one of ENCODERS
+    encoder: str = "vgg16"  # its name
     feature_scale: float = 1.0  # factor on the encoder's last feature map
     trainable_from: str = ""  # first encoder layer that is trained; "" trains none
 
-    decoder: str = "adaptive_attention"  # one of DECODERS
+    decoder: str = "adaptive_attention"  # its name
     embedding_size: int = 512  # E
     hidden_size: int = 512  # H
     dropout: float = 0.5  # share of dropped units, [0, 1)
@@ -70,9 +74,6 @@ class Config:
         for name, kind in _field_types().items():
             value = getattr(self, name)
             _check(name, value, _is_a(value, kind), kind.__name__)
-        _one_of("dataset", self.dataset, DATASETS)
-        _one_of("encoder", self.encoder, ENCODERS)
-        _one_of("decoder", self.decoder, DECODERS)
         _one_of("schedule", self.schedule, SCHEDULES)
         self._check_objective()
         self._check_precision()
@@ -101,11 +102,6 @@ class Config:
             raise ValueError(
                 f"warmup_steps must be 0 where schedule is constant; received "
                 f"{self.warmup_steps}. Set schedule=cosine, or warmup_steps=0."
-            )
-        if self.flip_images and self.dataset == "scenes":
-            raise ValueError(
-                "flip_images cannot be used on scenes: their captions say left and "
-                "right."
             )
 
     def _check_objective(self) -> None:
@@ -220,6 +216,21 @@ def _parse(name: str, text: str):
         ) from None
 
 
+def choose(name: str, value: str, registry: Mapping[str, Entry]) -> Entry:
+    """Returns the entry of a registry that a setting names.
+
+    Args:
+        name: Of the setting.
+        value: Of the setting.
+        registry: The entries by their names.
+
+    Raises:
+        ValueError: There is no such entry; the message names those there are.
+    """
+    _one_of(name, value, registry)
+    return registry[value]
+
+
 def _one_of(name: str, value, choices) -> None:
     _check(name, value, value in choices, "one of " + ", ".join(choices))
 
@@ -227,39 +238,3 @@ def _one_of(name: str, value, choices) -> None:
 def _check(name: str, value, valid: bool, expected: str) -> None:
     if not valid:
         raise ValueError(f"{name} must be {expected}; received {value!r}.")
-
-
-PRESETS = {
-    "scenes": Config(
-        dataset="scenes",
-        min_word_count=1,
-        embedding_size=128,
-        hidden_size=128,
-        feature_scale=0.05,
-        learning_rate=2e-3,
-        schedule="cosine",
-        warmup_steps=20,
-        epochs=8,
-        clip_value=0.0,
-    ),
-    "flickr8k": Config(
-        dataset="flickr8k",
-        feature_scale=0.05,
-        words_per_image=60,
-        dropout=0.4,
-        images_per_batch=8,
-        learning_rate=6e-4,
-        schedule="cosine",
-        warmup_steps=500,
-        label_smoothing=0.1,
-        epochs=14,
-        clip_value=0.0,
-        weight_average=0.999,
-        flip_images=True,
-        length_penalty=0.6,
-    ),
-    "flickr30k": Config(dataset="flickr30k", images_per_batch=7),
-    "coco2017": Config(
-        dataset="coco2017", min_word_count=5, learning_rate=2e-4, images_per_batch=4
-    ),
-}

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from command_line import run_script
-from dataset import CaptionedImage
-from dataset.scenes import read_masks
+from dataset import DATASETS, CaptionedImage
 from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
 from evaluation.object_words import find_objects
 from evaluation.score_tables import (
@@ -36,7 +35,6 @@ from scoring.script import (
     score_images,
 )
 
-MASKS = {"scenes": read_masks}  # datasets whose objects have exact masks
 BASELINE = "attention"
 SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
 RANKED_BY = "energy"
@@ -62,9 +60,8 @@ def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
 def score_caption(image: ExplainedImage, arguments: argparse.Namespace) -> dict:
     """Returns what the journal keeps of an image."""
     record, explanations = image.record, image.explanations
-    masks = None
-    if explanations and arguments.dataset in MASKS:
-        masks = MASKS[arguments.dataset](record)
+    read_masks = DATASETS[arguments.dataset].read_masks
+    masks = read_masks(record) if explanations and read_masks else None
     words = score_words(
         image.words, record.objects, explanations, masks, arguments.as_released
     )

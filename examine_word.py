@@ -14,8 +14,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from command_line import run_script
-from dataset import CaptionedImage
-from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
+from dataset import DATASETS, CaptionedImage
+from evaluation.hallucination import summarize_captions
 from evaluation.roc import Score, best_statistics, measure_scores, to_json
 from evaluation.word_statistics import examine_words, statistics_csv
 from models import Captioner, load_captioner
@@ -34,7 +34,6 @@ from scoring.script import (
 )
 
 BASELINES = (("visual_share", "value"), ("probability", "value"))  # the first known
-WITHOUT_BOXES = ("flickr8k", "flickr30k")  # their boxes name what the captions name
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -50,7 +49,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "words, or growing shares of the patches too; slow",
     )
     arguments = parser.parse_args(argv)
-    frequent = FREQUENT_WORDS[arguments.dataset]
+    frequent = DATASETS[arguments.dataset].frequent_words
     arguments.words = arguments.words.split(",") if arguments.words else list(frequent)
     return arguments
 
@@ -85,7 +84,8 @@ def write_scores(
 ) -> None:
     """Writes the tables and the figure, and prints the best scores."""
     captions = [record["caption"] for record in records]
-    summary = summarize_captions(captions, images, arguments.words, arguments.dataset)
+    names = DATASETS[arguments.dataset].object_names
+    summary = summarize_captions(captions, images, arguments.words, names)
     of_words = [record["words"] for record in records]
     baseline = choose_baseline(of_words)
     rocs = measure_scores(of_words, baseline)
@@ -119,10 +119,11 @@ def run(arguments: argparse.Namespace) -> list[str]:
     files = ScoreFiles(arguments.output, (".csv", ".png", *more))
     if not (arguments.resume or arguments.overwrite):
         files.refuse_existing()
-    images = read_images(arguments, arguments.dataset not in WITHOUT_BOXES)
+    dataset = DATASETS[arguments.dataset]
+    images = read_images(arguments, not dataset.boxes_repeat_captions)
     captions, path = None, arguments.captions
     if path is not None:
-        captions = read_results(path, images, arguments.dataset)
+        captions = read_results(path, images, dataset)
     captioner = load_captioner(arguments.model)
     settings = choose_settings(captioner, arguments) | {"words": arguments.words}
     settings["deletion"] = arguments.deletion

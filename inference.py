@@ -18,7 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from tqdm import tqdm
 
 from command_line import add_shard_options, not_negative, positive, run_script
-from dataset import READERS, CaptionedImage
+from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
 from models import Captioner, load_captioner
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
@@ -34,7 +34,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--model", required=True, help="name or run directory")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dataset", choices=READERS)
+    source.add_argument("--dataset", choices=DATASETS)
     source.add_argument("--images", type=Path, metavar="DIR", help="folder of photos")
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
     add("--split", choices=["test", "dev", "train"], default="test")
@@ -67,14 +67,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def read_images(arguments: argparse.Namespace) -> dict[int | str, CaptionedImage]:
     """Returns the images of the split or the folder by the ids of their results."""
-    if arguments.dataset:
-        images = READERS[arguments.dataset](arguments.data_dir, arguments.split)
+    dataset = DATASETS.get(arguments.dataset)
+    if dataset:
+        images = dataset.read(arguments.data_dir, arguments.split)
     elif not arguments.images.is_dir():
         raise ValueError(f"{arguments.images} is no folder; --images expects one.")
     else:
         paths = list_images(arguments.images)
         images = [CaptionedImage(path.stem, path, ()) for path in paths]
-    ids = number_ids(images, arguments.dataset)
+    ids = number_ids(images, dataset)
     found = list(zip(ids, images, strict=True))[: arguments.limit]
     return dict(arguments.shard.of(found))
 

@@ -16,9 +16,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from command_line import positive, run_script
-from config import DECODERS, HALVES, OBJECTIVES, PRESETS
-from dataset import CaptionedImage
+from config import HALVES, OBJECTIVES, Config
+from dataset import DATASETS, CaptionedImage
 from models.captioner import Captioner
+from models.decoders import DECODERS
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
 from training.data import (
     check_disk,
@@ -42,7 +43,7 @@ DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", choices=PRESETS, help="default: flickr30k")
+    parser.add_argument("--config", choices=DATASETS, help=f"default: {Config.dataset}")
     parser.add_argument("--decoder", choices=DECODERS)
     parser.add_argument("--objective", choices=OBJECTIVES, help="what is minimized")
     parser.add_argument("--from", dest="start", help="captioner to go on from")

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     contenders["all of them, together"] = methods
     with tempfile.TemporaryDirectory() as folder:
         scenes = write_scenes(f"{folder}/scenes", {"dev": arguments.images})
-        images = read_scenes(scenes, "dev")
+        images = read_scenes(scenes, "dev", with_objects=True)
         print(
             f"{keras.backend.backend()}, {arguments.images} images, "
             f"{arguments.words} words each"

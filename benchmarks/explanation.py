@@ -18,11 +18,12 @@ import keras
 import numpy as np
 
 from benchmarks import peak_memory, seconds
-from config import DECODERS, Config
+from config import Config
 from dataset.vocabulary import Vocabulary
 from keras_lrp import LRP, PRESETS
 from keras_lrp.backend import compiled, vector_jacobian_product
 from models.captioner import Captioner
+from models.decoders import DECODERS
 from models.encoders import build_encoder
 from models.explainers.decoder_stage import explain_decoder
 from models.explainers.methods import RELEVANCE
@@ -49,7 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--words", type=int, default=12, help="words of the caption")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
-    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
     parser.add_argument("--weights", help="VGG16 weights without top; default random")
     parser.add_argument(
         "--presets", nargs="+", default=["alpha1_beta0", "gradient"], choices=PRESETS

@@ -14,11 +14,12 @@ import numpy as np
 
 from benchmarks.training_step import time_steps
 from command_line import positive
-from config import DECODERS, ENCODERS, Config
+from config import Config
 from dataset.images import IMAGE_SIZE, IMAGE_SUFFIXES, ImageError, load_image
 from dataset.read_ahead import NUM_WORKERS, read_ahead
 from keras_lrp.backend import compiled
-from models.encoders import build_encoder
+from models.decoders import DECODERS
+from models.encoders import ENCODERS, build_encoder
 
 ENCODED, TRAINED, CAPTIONS = 16, 8, 4  # images of a batch; captions of an image
 
@@ -29,8 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="searched with its subfolders")
     parser.add_argument("--workers", type=positive, nargs="+", default=[NUM_WORKERS])
     parser.add_argument("--limit", type=positive, default=1000, help="images to read")
-    parser.add_argument("--encoder", choices=ENCODERS, default=ENCODERS[0])
-    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--encoder", choices=ENCODERS, default=Config.encoder)
+    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
     parser.add_argument("--rounds", type=positive, default=5)
     arguments = parser.parse_args(argv)
     found = arguments.folder.rglob("*")

@@ -19,9 +19,10 @@ import numpy as np
 from benchmarks import seconds
 from benchmarks.training_step import VOCABULARY, random_batch
 from command_line import positive
-from config import DECODERS, LRP_MODES, Config
+from config import LRP_MODES, Config
 from keras_lrp import LRP
 from models.captioner import Captioner
+from models.decoders import DECODERS
 from models.encoders import build_encoder
 from models.explainers.methods import LRP_PRESET
 from models.lrp_inference import LRPInferenceCaptioner
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
     parser.add_argument("--mode", choices=LRP_MODES, default=LRP_MODES[0])
     parser.add_argument(
         "--words", type=positive, default=48, help="weighted words of an image"

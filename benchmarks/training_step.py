@@ -11,10 +11,11 @@ import time
 import keras
 import numpy as np
 
-from config import DECODERS, Config
+from config import Config
 from dataset.batches import pack_captions
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
+from models.decoders import DECODERS
 
 GRID, CHANNELS, NUM_WORDS, CAPTION_WORDS = (14, 14), 512, 7000, 20
 VOCABULARY = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
@@ -23,7 +24,7 @@ VOCABULARY = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
 def main(argv: list[str] | None = None) -> int:
     """Prints the median time of a step for two ways to group 32 captions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--decoder", choices=DECODERS, default=DECODERS[0])
+    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args(argv)
     for images, captions in ((8, 4), (32, 1)):

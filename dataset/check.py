@@ -13,8 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from config import DATASETS, PRESETS
-from dataset import READERS, CaptionedImage
+from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
 from dataset.vocabulary import Vocabulary, split_words
@@ -42,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"dataset.check: {error}", file=sys.stderr)
         return 2
-    config = PRESETS[arguments.dataset]
+    config = DATASETS[arguments.dataset].preset
     print(f"{arguments.dataset} in {arguments.data_dir}")
     print(*describe_splits(splits), sep="\n")
     if "train" in splits:
@@ -62,7 +61,7 @@ def check(arguments: argparse.Namespace) -> Splits:
         DatasetError: What is wrong with any of them, all at once.
     """
     reader = functools.partial(
-        READERS[arguments.dataset],
+        DATASETS[arguments.dataset].read,
         arguments.data_dir,
         with_objects=arguments.objects,
     )

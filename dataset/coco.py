@@ -16,8 +16,11 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from dataset.karpathy import read_karpathy
+from config import Config
+from dataset.coco_names import COCO_NAMES
+from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
     DatasetError,
     Problem,
@@ -28,10 +31,29 @@ from dataset.problems import (
     read_json,
     refuse_entries,
 )
-from dataset.records import CaptionedImage, ObjectBox, share_of_image
-from dataset.sources import COCO2017
+from dataset.records import (
+    Box,
+    CaptionedImage,
+    Dataset,
+    ObjectBox,
+    Source,
+    share_of_image,
+)
 
+_LABELS = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
+SOURCE = Source(
+    images="http://images.cocodataset.org/zips/train2017.zip and val2017.zip",
+    captions=_LABELS,
+    lists=KARPATHY,
+    boxes=_LABELS,
+)
 logger = logging.getLogger(__name__)
+# Sun et al. 2022 (arXiv 2001.01037): the object words that are predicted often.
+FREQUENT_WORDS = (
+    *("clock", "kitchen", "picture", "water", "food", "pizza", "grass", "building"),
+    *("bus", "sign", "bathroom", "baseball", "dog", "room", "cat", "plate", "train"),
+    *("field", "tennis", "person", "table", "street", "woman", "people", "man"),
+)
 NUM_TRAIN, NUM_DEV = 110_000, 5_000  # of train2017 by id; the rest is not used
 FOLDERS = {"train": "train2017", "dev": "train2017", "test": "val2017"}
 KARPATHY_FILE = "dataset_coco.json"
@@ -62,7 +84,7 @@ def read_coco(
     karpathy = is_karpathy(data_dir)
     read = _read_karpathy if karpathy else _read_official
     paths = _object_files(data_dir, split, karpathy) if with_objects else []
-    checks = [functools.partial(check_file, path, COCO2017.boxes) for path in paths]
+    checks = [functools.partial(check_file, path, SOURCE.boxes) for path in paths]
     images, *_ = all_of(lambda: read(data_dir, split), *checks)
     if not images:
         raise DatasetError(f"{data_dir / 'annotations'}: no image is in split {split}.")
@@ -104,7 +126,7 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
     Raises:
         DatasetError: The file is missing or damaged; all faults are listed.
     """
-    content = read_json(path, COCO2017.captions)
+    content = read_json(path, SOURCE.captions)
     names, captions, problems = {}, collections.defaultdict(list), []
     for number, image in enumerate(content.get("images", ())):
         try:
@@ -124,7 +146,7 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
     problems += [f"{name}: no caption" for i, name in names.items() if not captions[i]]
     if not names and not problems:
         problems.append("no images")
-    refuse_entries(path, problems, f"get it again: {COCO2017.captions}")
+    refuse_entries(path, problems, f"get it again: {SOURCE.captions}")
     return names, dict(captions)
 
 
@@ -148,7 +170,7 @@ def _image_folder(data_dir: Path, name: str) -> Path:
     if bare.is_dir():
         return bare
     folder = data_dir / "images" / name
-    check_folder(folder, COCO2017.images)
+    check_folder(folder, SOURCE.images)
     return folder
 
 
@@ -171,7 +193,7 @@ def _with_files(
     if problems:
         what = (
             f"{path} names {len(found):,} images of this split, {len(problems):,} of "
-            f"which cannot be used; get them: {COCO2017.images}"
+            f"which cannot be used; get them: {SOURCE.images}"
         )
         raise DatasetError(Problem(what, tuple(problems)))
     return images
@@ -227,8 +249,22 @@ def _read_objects(
     if paths[0].name == ENTITIES_FILE:  # leaves out images without objects
         return collections.defaultdict(list, objects)
     missing = [f"{image_id}: not there" for image_id in sorted(wanted - set(objects))]
-    refuse_entries(paths[0], missing, f"get it: {COCO2017.boxes}")
+    refuse_entries(paths[0], missing, f"get it: {SOURCE.boxes}")
     return objects
+
+
+class _Rectangle(NamedTuple):
+    """A box as COCO's files have it, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def edges(self) -> Box:
+        """The same as edges."""
+        return Box(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
 def read_instances(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
@@ -241,23 +277,20 @@ def read_instances(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
     Returns:
         The boxes of each image that the file knows, crowds among them.
     """
-    content = read_json(path, COCO2017.boxes, _without_outline)
+    content = read_json(path, SOURCE.boxes, _without_outline)
     try:
         categories = {c["id"]: c["name"].lower() for c in content["categories"]}
         sizes = {str(i["id"]): (i["width"], i["height"]) for i in content["images"]}
         objects = {image_id: [] for image_id in sizes if image_id in wanted}
         for entry in content["annotations"]:
-            image_id, (x, y, width, height) = str(entry["image_id"]), entry["bbox"]
-            if image_id in objects and width > 0 and height > 0:
-                name, edges = (
-                    categories[entry["category_id"]],
-                    (x, y, x + width, y + height),
-                )
-                box = share_of_image(edges, *sizes[image_id])
+            image_id, found = str(entry["image_id"]), _Rectangle(*entry["bbox"])
+            if image_id in objects and found.width > 0 and found.height > 0:
+                name = categories[entry["category_id"]]
+                box = share_of_image(found.edges, *sizes[image_id])
                 objects[image_id].append(ObjectBox((name,), box))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DatasetError(
-            f"{path} is damaged ({error!r}); get it again: {COCO2017.boxes}."
+            f"{path} is damaged ({error!r}); get it again: {SOURCE.boxes}."
         ) from error
     return objects
 
@@ -293,3 +326,16 @@ def read_val_entities(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]
             f"{path} is damaged ({error!r}); get it again: {_ENTITIES_FROM}."
         ) from error
     return objects
+
+
+COCO2017 = Dataset(
+    name="coco2017",
+    read=read_coco,
+    source=SOURCE,
+    preset=Config(
+        dataset="coco2017", min_word_count=5, learning_rate=2e-4, images_per_batch=4
+    ),
+    frequent_words=FREQUENT_WORDS,
+    object_names=COCO_NAMES,
+    has_numbered_ids=True,
+)

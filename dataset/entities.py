@@ -14,10 +14,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from dataset.problems import check_folder, refuse_entries
-from dataset.records import CaptionedImage, ObjectBox, share_of_image
+from dataset.records import Box, CaptionedImage, ObjectBox, share_of_image
 
+ENTITIES = (
+    "https://github.com/BryanPlummer/flickr30k_entities "
+    "(annotations.zip, unpacked into entities/)"
+)
 _PHRASE = re.compile(r"\[/en#(\d+)(?:/[^\s/\]]+)* ([^\]]+)\]")
-_EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_entities(
@@ -72,6 +75,6 @@ def _read_boxes(path: Path, phrases: dict[str, list[str]]) -> tuple[ObjectBox, .
         names = [name.text for name in element.findall("name")]
         named = dict.fromkeys(p for name in names for p in phrases.get(name, ()))
         for box in element.findall("bndbox") if named else ():
-            edges = [float(box.findtext(edge)) for edge in _EDGES]
+            edges = [float(box.findtext(edge)) for edge in Box._fields]
             boxes.append(ObjectBox(tuple(named), share_of_image(edges, *size)))
     return tuple(boxes)

@@ -11,11 +11,14 @@ DATA_DIR/entities/{Annotations,Sentences}    Flickr30k Entities, for the boxes
 
 import collections
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
-from dataset.entities import read_entities
-from dataset.karpathy import read_karpathy
+from config import Config
+from dataset.coco_names import COCO_NAMES
+from dataset.entities import ENTITIES, read_entities
+from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
     DatasetError,
     all_of,
@@ -23,9 +26,28 @@ from dataset.problems import (
     file_fault,
     refuse_entries,
 )
-from dataset.records import CaptionedImage
-from dataset.sources import FLICKR30K, Source
+from dataset.records import CaptionedImage, Dataset, Source
 
+FLICKR8K_SOURCE = Source(
+    images="https://github.com/jbrownlee/Datasets/releases (Flickr8k_Dataset.zip)",
+    captions="https://github.com/jbrownlee/Datasets/releases (Flickr8k_text.zip)",
+    lists=f"the same Flickr8k_text.zip, or dataset_flickr8k.json from {KARPATHY}",
+    boxes=ENTITIES,
+)
+FLICKR30K_SOURCE = Source(
+    images="https://shannon.cs.illinois.edu/DenotationGraph (flickr30k-images.tar)",
+    captions="https://shannon.cs.illinois.edu/DenotationGraph "
+    "(results_20130124.token), or results.csv of "
+    "https://www.kaggle.com/datasets/hsankesara/flickr-image-dataset",
+    lists=f"dataset_flickr30k.json from {KARPATHY}",
+    boxes=ENTITIES,
+)
+# Sun et al. 2022 (arXiv 2001.01037): the object words that are predicted often.
+FREQUENT_WORDS = (
+    *("dogs", "building", "person", "background", "field", "women", "hat", "ball"),
+    *("children", "child", "water", "street", "boy", "dog", "girl", "men", "shirt"),
+    *("people", "woman", "man"),
+)
 CAPTION_FILES = ("*.token.txt", "*.token", "results.csv")
 KARPATHY_FILE = "dataset_flickr*.json"
 # One line of the published CSV lacks its second bar: "2199200615.jpg| 4   A dog ...".
@@ -36,7 +58,7 @@ def read_flickr(
     data_dir: str | Path,
     split: str,
     with_objects: bool = False,
-    source: Source = FLICKR30K,
+    source: Source = FLICKR30K_SOURCE,
 ) -> list[CaptionedImage]:
     """Reads the images of one split with their captions.
 
@@ -167,3 +189,36 @@ def _single_file(folder: Path, patterns: tuple[str, ...], get: str) -> Path:
             f"{get}. Or give another folder with --data-dir."
         )
     return found[0]
+
+
+FLICKR30K = Dataset(
+    name="flickr30k",
+    read=functools.partial(read_flickr, source=FLICKR30K_SOURCE),
+    source=FLICKR30K_SOURCE,
+    preset=Config(dataset="flickr30k", images_per_batch=7),
+    frequent_words=FREQUENT_WORDS,
+    object_names=COCO_NAMES,  # it has no list of its own
+    boxes_repeat_captions=True,
+)
+FLICKR8K = dataclasses.replace(
+    FLICKR30K,
+    name="flickr8k",
+    read=functools.partial(read_flickr, source=FLICKR8K_SOURCE),
+    source=FLICKR8K_SOURCE,
+    preset=Config(
+        dataset="flickr8k",
+        feature_scale=0.05,
+        words_per_image=60,
+        dropout=0.4,
+        images_per_batch=8,
+        learning_rate=6e-4,
+        schedule="cosine",
+        warmup_steps=500,
+        label_smoothing=0.1,
+        epochs=14,
+        clip_value=0.0,
+        weight_average=0.999,
+        flip_images=True,
+        length_penalty=0.6,
+    ),
+)

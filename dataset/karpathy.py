@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.problems import read_json, refuse_entries
-from dataset.sources import KARPATHY
 
+KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 SPLITS = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
 
 

@@ -1,8 +1,22 @@
-"""What every reader hands over: images with captions and objects with boxes."""
+"""What a dataset is, and what its reader hands over: images, captions and boxes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from config import Config
+
+
+class Box(NamedTuple):
+    """The edges of a rectangle; y grows downwards."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
 
 
 @dataclass(frozen=True)
@@ -11,11 +25,11 @@ class ObjectBox:
 
     Attributes:
         phrases: The words that name it, lower case: a category or linked phrases.
-        box: (xmin, ymin, xmax, ymax) as shares of the image's width and height.
+        box: Its edges as shares of the image's width and height.
     """
 
     phrases: tuple[str, ...]
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -28,9 +42,61 @@ class CaptionedImage:
     objects: tuple[ObjectBox, ...] = ()
 
 
-def share_of_image(
-    edges: Sequence[float], width: float, height: float
-) -> tuple[float, float, float, float]:
+@dataclass(frozen=True)
+class Source:
+    """Where to get what of a dataset."""
+
+    images: str
+    captions: str
+    lists: str
+    boxes: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All that is to be known of one dataset; it stands beside its reader.
+
+    Attributes:
+        name: As the command line and `Config.dataset` have it.
+        read: (folder, split, with_objects=False) -> the images of the split, with
+            their boxes if asked for.
+        source: Where its files are published.
+        preset: The settings of a captioner that is trained on it.
+        frequent_words: The object words that captioners often predict on it.
+        object_names: What its captions call each object, divided by commas, besides
+            the object's own name.
+        read_masks: Returns the exact pixels of an image's objects, bool (N, H, W);
+            None where they are not known.
+        has_numbered_ids: Whether results name images by numbers, as COCO's tools do.
+        boxes_repeat_captions: Whether boxes name just what the captions name: to CHAIR
+            they add nothing.
+        captions_tell_sides: Whether captions say left and right. Mirrored photographs
+            would make them false.
+
+    Raises:
+        ValueError: The preset is that of another dataset.
+    """
+
+    name: str
+    read: Callable[..., list[CaptionedImage]]
+    source: Source
+    preset: Config
+    frequent_words: tuple[str, ...]
+    object_names: Mapping[str, str]
+    read_masks: Callable[[CaptionedImage], np.ndarray] | None = None
+    has_numbered_ids: bool = False
+    boxes_repeat_captions: bool = False
+    captions_tell_sides: bool = False
+
+    def __post_init__(self):
+        if self.preset.dataset != self.name:
+            raise ValueError(
+                f"The preset of {self.name} must have dataset={self.name!r}; received "
+                f"{self.preset.dataset!r}."
+            )
+
+
+def share_of_image(edges: Sequence[float], width: float, height: float) -> Box:
     """Turns the edges of a box from pixels into shares of the image.
 
     Args:
@@ -42,10 +108,10 @@ def share_of_image(
         ValueError: Nothing of the box lies in the image.
     """
     sizes = (width, height, width, height)
-    shares = [min(max(e / s, 0.0), 1.0) for e, s in zip(edges, sizes, strict=True)]
-    xmin, ymin, xmax, ymax = shares
-    if not (xmin < xmax and ymin < ymax):
+    shares = (min(max(e / s, 0.0), 1.0) for e, s in zip(edges, sizes, strict=True))
+    box = Box(*shares)
+    if not (box.xmin < box.xmax and box.ymin < box.ymax):
         raise ValueError(
             f"the box {list(edges)} has no area in an image of {width}x{height} pixels"
         )
-    return xmin, ymin, xmax, ymax
+    return box

@@ -3,42 +3,29 @@
 Source: Rohrbach et al. 2018 (arXiv 1809.02156), section 2.
 """
 
-import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from dataset.coco_names import NO_OBJECTS, PLURAL_ONLY, QUALIFIERS
 from dataset.records import CaptionedImage
-from dataset.scenes.drawing import KINDS
 from dataset.vocabulary import split_words
-from evaluation.coco_synonyms import (
-    COCO_SYNONYMS,
-    NO_OBJECTS,
-    PLURAL_ONLY,
-    QUALIFIERS,
-)
 from evaluation.intervals import bootstrap_interval
 from evaluation.object_words import singular
 
-# Names of the objects of each dataset, divided by commas. Those of Flickr's
-# photographs have no list of their own.
-OBJECT_NAMES: dict[str, Mapping[str, str]] = {
-    "scenes": dict.fromkeys(KINDS, ""),
-    "flickr8k": COCO_SYNONYMS,
-    "flickr30k": COCO_SYNONYMS,
-    "coco2017": COCO_SYNONYMS,
-}
 Lookup = Mapping[tuple[str, ...], str]
 
 
-@functools.cache
-def object_lookup(dataset: str) -> Lookup:
-    """Returns the object that each name of a dataset means; "" means none.
+def object_lookup(object_names: Mapping[str, str]) -> Lookup:
+    """Returns the object that each name means; "" means none.
 
     The keys are the words of the names in singular.
+
+    Args:
+        object_names: The other names of each object; see `dataset.records.Dataset`.
     """
     pairs = [(name, "") for name in NO_OBJECTS.split(",")]
-    for object_, synonyms in OBJECT_NAMES[dataset].items():
+    for object_, synonyms in object_names.items():
         pairs += [(name, object_) for name in (object_, *synonyms.split(","))]
     lookup = {tuple(map(singular, split_words(name))): o for name, o in pairs}
     return {name: object_ for name, object_ in lookup.items() if name}

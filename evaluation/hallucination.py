@@ -3,13 +3,11 @@
 An object word is true if a reference caption of the image has it, else hallucinated.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from dataset.records import CaptionedImage
-from dataset.scenes.captions import plural
-from dataset.scenes.drawing import KINDS
 from dataset.vocabulary import split_words
 from evaluation.chair import (
     chair_scores,
@@ -19,21 +17,6 @@ from evaluation.chair import (
 )
 from evaluation.intervals import bootstrap_interval
 
-# Sun et al. 2022 (arXiv 2001.01037): the object words that are predicted often.
-_FLICKR_WORDS = (
-    "dogs building person background field women hat ball children child water street "
-    "boy dog girl men shirt people woman man"
-)
-_COCO_WORDS = (
-    "clock kitchen picture water food pizza grass building bus sign bathroom baseball "
-    "dog room cat plate train field tennis person table street woman people man"
-)
-FREQUENT_WORDS: dict[str, tuple[str, ...]] = {
-    "scenes": (*KINDS, *map(plural, KINDS)),
-    "flickr8k": tuple(_FLICKR_WORDS.split()),
-    "flickr30k": tuple(_FLICKR_WORDS.split()),
-    "coco2017": tuple(_COCO_WORDS.split()),
-}
 OUTCOMES = ("true", "hallucinated", "missed")
 
 
@@ -129,7 +112,7 @@ def summarize_captions(
     captions: Sequence[str],
     images: Sequence[CaptionedImage],
     words: Sequence[str],
-    dataset: str,
+    object_names: Mapping[str, str],
 ) -> dict[str, dict]:
     """Returns the scores of captions.
 
@@ -137,7 +120,7 @@ def summarize_captions(
         captions: One of each image, lower case, its words divided by blanks.
         images: With their references and, for CHAIR, their boxes.
         words: The object words of mPA, recall and F1.
-        dataset: Says what counts as an object in CHAIR.
+        object_names: What counts as an object in CHAIR; see `object_lookup`.
 
     Returns:
         "scores": see `macro_scores` and `chair_scores`; "words": how often each word
@@ -146,7 +129,7 @@ def summarize_captions(
     references = [words_of(image.captions) for image in images]
     outcomes = word_outcomes([text.split() for text in captions], references, words)
     counts = zip(words, outcomes.sum(axis=0).tolist(), strict=True)
-    lookup = object_lookup(dataset)
+    lookup = object_lookup(object_names)
     named = [mentioned_objects(text, lookup) for text in captions]
     shown = [shown_objects(image, lookup) for image in images]
     return {

@@ -12,7 +12,7 @@ import numpy as np
 from skimage.filters import gaussian
 from skimage.morphology import isotropic_dilation
 
-from dataset.records import ObjectBox
+from dataset.records import Box, ObjectBox
 from evaluation.object_words import find_objects
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(10))
@@ -52,26 +52,26 @@ class Location:
 
 
 def locate(
-    boxes: Sequence[tuple[float, float, float, float]],
+    boxes: Sequence[Sequence[float]],
     size: tuple[int, int],
     masks: np.ndarray | None = None,
 ) -> Location:
     """Turns boxes into pixels.
 
     Args:
-        boxes: (xmin, ymin, xmax, ymax) as shares of the image's width and height.
+        boxes: Their edges in the order of `Box`, as shares of the image's width and
+            height.
         size: The height and width of the image in pixels.
         masks: The exact pixels of the objects where they are known, bool (N, H, W).
     """
-    found = np.stack([_fill_box(box, size) for box in boxes])  # (N, H, W)
+    found = np.stack([_fill_box(Box(*box), size) for box in boxes])  # (N, H, W)
     return Location(found, (found if masks is None else masks).any(axis=0))
 
 
-def _fill_box(
-    box: tuple[float, float, float, float], size: tuple[int, int]
-) -> np.ndarray:
-    (height, width), (xmin, ymin, xmax, ymax) = size, box
-    return np.outer(_covered(ymin, ymax, height), _covered(xmin, xmax, width))
+def _fill_box(box: Box, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    rows = _covered(box.ymin, box.ymax, height)
+    return np.outer(rows, _covered(box.xmin, box.xmax, width))
 
 
 def _covered(low: float, high: float, length: int) -> np.ndarray:

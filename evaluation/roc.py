@@ -69,19 +69,30 @@ def measure_scores(
     rows = np.column_stack([all_places, word_places, is_true])  # (W, 2 S + 1)
     groups = np.split(rows, np.cumsum([len(some) for some in images])[:-1])
     ends = np.stack(bootstrap_interval(groups, areas))  # (2, 3, S)
-    return {
-        name: Roc(
-            *_with_intervals(values, ends[..., number]),
-            *roc_curve(table[:, number], is_true),
+    measured = [
+        _roc_of(values, intervals, roc_curve(scores, is_true))
+        for values, intervals, scores in zip(
+            areas(rows).T, ends.T, table.T, strict=True
         )
-        for number, (name, values) in enumerate(zip(names, areas(rows).T, strict=True))
-    }
+    ]
+    return dict(zip(names, measured, strict=True))
 
 
-def _with_intervals(values: np.ndarray, ends: np.ndarray) -> list:
-    """Returns each value (3,) followed by its interval, a column of the ends (2, 3)."""
-    pairs = zip(values.tolist(), ends.T.tolist(), strict=True)
-    return [part for value, interval in pairs for part in (value, tuple(interval))]
+def _roc_of(values: np.ndarray, intervals: np.ndarray, curve: tuple) -> Roc:
+    """Puts a score's areas (3,), their intervals (3, 2) and its curve together."""
+    area, advantage, within_words = values.tolist()
+    of_area, of_advantage, of_within = map(tuple, intervals.tolist())
+    false_positive_rate, true_positive_rate = curve
+    return Roc(
+        area=area,
+        interval=of_area,
+        advantage=advantage,
+        advantage_interval=of_advantage,
+        within_words=within_words,
+        within_words_interval=of_within,
+        false_positive_rate=false_positive_rate,
+        true_positive_rate=true_positive_rate,
+    )
 
 
 def best_statistics(rocs: Mapping[Score, Roc]) -> dict[Score, Roc]:

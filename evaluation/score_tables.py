@@ -60,10 +60,10 @@ def _average(words: list[list[dict]], method: str, baseline: str | None) -> dict
     if baseline is not None:
         groups = [g - _values(i, baseline) for g, i in zip(groups, words, strict=True)]
     mean = functools.partial(np.mean, axis=0)
-    low, high = bootstrap_interval(groups, mean)
+    ends = np.transpose(bootstrap_interval(groups, mean))  # (S, 2)
     means = mean(np.concatenate(groups))
-    columns = zip(names, means.tolist(), low.tolist(), high.tolist(), strict=True)
-    return {name: {"mean": m, "interval": [lo, hi]} for name, m, lo, hi in columns}
+    columns = zip(names, means.tolist(), ends.tolist(), strict=True)
+    return {name: {"mean": m, "interval": interval} for name, m, interval in columns}
 
 
 def _values(words: list[dict], method: str) -> np.ndarray:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from command_line import positive, run_script
-from dataset import READERS, CaptionedImage
-from evaluation.hallucination import FREQUENT_WORDS, summarize_captions
+from config import choose
+from dataset import DATASETS, CaptionedImage, Dataset
+from evaluation.hallucination import summarize_captions
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
 from models import load_captioner
 from scoring.captions import check_metrics
@@ -76,8 +77,9 @@ def compare(
 ) -> dict[str, list[dict]]:
     """Fine-tunes one captioner in all modes; returns the scores of each row."""
     captioner, name = load_captioner(start), Path(start).name
-    dataset, metrics = captioner.config.dataset, arguments.metrics.split(",")
-    images = READERS[dataset](arguments.data_dir, "dev", with_objects=True)
+    dataset = choose("dataset", captioner.config.dataset, DATASETS)
+    metrics = arguments.metrics.split(",")
+    images = dataset.read(arguments.data_dir, "dev", with_objects=True)
     images = images[: arguments.limit]
 
     def score(cell: str, captions: Callable[[], list[str]]) -> dict:
@@ -102,7 +104,7 @@ def describe(
     captions: Sequence[str],
     images: Sequence[CaptionedImage],
     metrics: Sequence[str],
-    dataset: str,
+    dataset: Dataset,
 ) -> dict:
     """Scores the captions of the images.
 
@@ -112,7 +114,9 @@ def describe(
         that no other image has.
     """
     scores = score_images(images, captions, metrics)
-    of_words = summarize_captions(captions, images, FREQUENT_WORDS[dataset], dataset)
+    of_words = summarize_captions(
+        captions, images, dataset.frequent_words, dataset.object_names
+    )
     scores = {name: scores[name] for name in SHOWN if name in scores}
     scores |= {name: found["mean"] for name, found in of_words["scores"].items()}
     scores["vocabulary"] = len({word for text in captions for word in text.split()})

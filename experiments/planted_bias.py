@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from command_line import positive, run_script
-from config import DECODERS
+from config import Config
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
-from dataset.scenes import read_scenes, write_scenes
+from dataset.scenes import SCENES, write_scenes
 from dataset.scenes.captions import plural
 from dataset.scenes.layout import Bias
 from evaluation.chair import (
@@ -37,6 +37,7 @@ from evaluation.roc import best_statistics, measure_scores
 from evaluation.word_statistics import examine_words
 from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
 from models import load_captioner
+from models.decoders import DECODERS
 from report.canvas import png
 from report.roc_figures import roc_figure
 from scoring.explained_images import explain_images
@@ -44,7 +45,7 @@ from training.data import encode_images
 from training.dev_scores import caption_images, score_images
 
 BIAS = Bias("water", "boat", {"train": 0.9, "dev": 0.9, "test": 0.5}, ("test",))
-LOOKUP = object_lookup("scenes")
+LOOKUP = object_lookup(SCENES.object_names)
 METHODS = ("lrp", "attention")
 BASELINE = ("probability", "value")
 
@@ -54,7 +55,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--output", type=Path, required=True, help="folder to write or go on with")
-    add("--decoder", choices=DECODERS, default=DECODERS[0])
+    add("--decoder", choices=DECODERS, default=Config.decoder)
     add("--modes", nargs="+", choices=MODES, default=["plain", "context"])
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--images", type=positive, default=[800, 100, 300], nargs=3, metavar="N")
@@ -78,7 +79,8 @@ def run_experiment(arguments: argparse.Namespace) -> list[Path]:
     settings = {k: v for k, v in vars(arguments).items() if k not in free}
     bench.begin(settings)
     counts = dict(zip(("train", "dev", "test"), arguments.images, strict=True))
-    images = read_scenes(write_scenes(bench.data_dir, counts, bias=BIAS), "test")
+    folder = write_scenes(bench.data_dir, counts, bias=BIAS)
+    images = SCENES.read(folder, "test", with_objects=True)
     counted, words = defaultdict(list), []
     for seed in range(arguments.seeds):
         runs = train_all(bench, arguments, seed)
@@ -94,7 +96,7 @@ def train_all(
     bench: Workbench, arguments: argparse.Namespace, seed: int
 ) -> dict[str, Path]:
     """Trains a captioner and fine-tunes it in every mode; returns the runs."""
-    new = ["--config", "scenes", "--decoder", arguments.decoder]
+    new = ["--config", SCENES.name, "--decoder", arguments.decoder]
     new += ["--encoder-weights", arguments.encoder_weights]
     start = bench.train(
         f"start-{seed}", [*new, "--set", f"seed={seed}", *arguments.train]

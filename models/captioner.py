@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from config import Config
+from config import Config, choose
 from dataset.images import load_image
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from keras_lrp.backend import compiled
@@ -88,7 +88,8 @@ class Captioner(keras.Model):
         super().__init__(name="captioner", dtype=config.dtype_policy)
         self.config, self.vocabulary, self.encoder = config, vocabulary, encoder
         channels = encoder.output_shape[-1]
-        self.decoder = DECODERS[config.decoder](config, len(vocabulary), channels)
+        build = choose("decoder", config.decoder, DECODERS)
+        self.decoder = build(config, len(vocabulary), channels)
         self.frozen_part, self.trained_part = split_encoder(
             encoder, config.trainable_from
         )
@@ -368,7 +369,7 @@ def load_captioner(name: str | Path, kind: type[Captioner] = Captioner) -> Capti
         vocabulary = Vocabulary.load(folder / "vocabulary.json")
         captioner = kind(config, vocabulary, build_encoder(config))
     except ValueError as error:
-        raise CaptionerError(str(error)) from error
+        raise CaptionerError(f"{folder} cannot be loaded: {error}") from error
     load_weights(captioner.encoder, encoder)
     load_weights(captioner.decoder, folder / "decoder.weights.h5")
     return captioner

@@ -18,13 +18,15 @@ import h5py
 import numpy as np
 
 from command_line import run_script
-from config import PRESETS
+from config import Config
+from dataset.coco import COCO2017
+from dataset.flickr import FLICKR30K
 from dataset.vocabulary import PADDING
 from models.captioner import Captioner
 from models.encoders import build_encoder
 from models.keras_words import Words, arrange_words, read_words
 
-DATASETS = ("flickr30k", "coco2017")
+TRAINED_ON = {dataset.name: dataset for dataset in (FLICKR30K, COCO2017)}
 NEVER = -1e4  # a logit whose probability is 0; half precision still holds it
 
 LAYERS = {  # what tells the decoders apart; they hold recurrence and attention
@@ -104,7 +106,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, required=True, help="run directory")
     parser.add_argument(
-        "--dataset", choices=DATASETS, default=DATASETS[0], help="it was trained on"
+        "--dataset",
+        choices=TRAINED_ON,
+        default=FLICKR30K.name,
+        help="it was trained on",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
     return parser.parse_args(argv)
@@ -118,18 +123,18 @@ def run(arguments: argparse.Namespace) -> None:
             f"{output} exists. Replace it (--overwrite) or name another (--output)."
         )
     words = arrange_words(read_words(arguments.vocabulary))
-    convert(arguments.weights, words, arguments.dataset).save_run(output)
+    preset = TRAINED_ON[arguments.dataset].preset
+    convert(arguments.weights, words, preset).save_run(output)
     print(output)
 
 
-def convert(path: str | Path, words: Words, dataset: str) -> Captioner:
+def convert(path: str | Path, words: Words, preset: Config) -> Captioner:
     """Builds the captioner whose weights a published file holds.
 
     Args:
         path: The HDF5 file.
         words: From `arrange_words`.
-        dataset: What it was trained on, a key of `PRESETS`; gives the settings that
-            the file does not hold.
+        preset: Gives the settings that the file does not hold.
 
     Raises:
         ConversionError: The file is damaged, or something in it is missing, superfluous
@@ -137,11 +142,10 @@ def convert(path: str | Path, words: Words, dataset: str) -> Captioner:
     """
     stored = read_weights(path)
     decoder = _decoder_of(path, stored)
-    config = PRESETS[dataset]
-    config = config.replace(
+    config = preset.replace(
         decoder=decoder,
-        embedding_size=_size(stored, EMBEDDING) or config.embedding_size,
-        hidden_size=_size(stored, HIDDEN) or config.hidden_size,
+        embedding_size=_size(stored, EMBEDDING) or preset.embedding_size,
+        hidden_size=_size(stored, HIDDEN) or preset.hidden_size,
     )
     captioner = Captioner(config, words.vocabulary, build_encoder(config))
     targets = list_targets(captioner)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import write_whole
-from dataset.records import CaptionedImage
+from dataset.records import CaptionedImage, Dataset
 from scoring.journal import Journal, refuse_existing, require_json
 
-NUMBERED = ("coco2017",)  # datasets whose ids are numbers
 _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
 
 
@@ -103,14 +102,14 @@ class CaptionFiles:
 
 
 def read_results(
-    path: Path, images: Sequence[CaptionedImage], dataset: str
+    path: Path, images: Sequence[CaptionedImage], dataset: Dataset
 ) -> dict[str, str]:
     """Reads captions from a file as `CaptionFiles.write_results` makes it.
 
     Args:
         path: The file; it may have captions of other images too.
         images: Of the dataset.
-        dataset: Its name; see `number_ids`.
+        dataset: Says what its ids are; see `number_ids`.
 
     Returns:
         The caption of each image by the image's id.
@@ -153,7 +152,7 @@ def to_record(image_id: int | str, captions: Iterable) -> dict:
 
 
 def number_ids(
-    images: Sequence[CaptionedImage], dataset: str | None
+    images: Sequence[CaptionedImage], dataset: Dataset | None
 ) -> list[int | str]:
     """Returns the ids of results, which COCO's tools compare with their own.
 
@@ -163,9 +162,9 @@ def number_ids(
 
     Args:
         images: All images.
-        dataset: A name, or None for a folder.
+        dataset: Where they are from; None for a folder.
     """
-    if dataset in NUMBERED:
+    if dataset is not None and dataset.has_numbered_ids:
         return [int(image.image_id) for image in images]
     names = [image.image_id for image in images]
     if dataset is not None:

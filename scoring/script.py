@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from command_line import add_shard_options, positive
-from dataset import READERS, CaptionedImage
+from dataset import DATASETS, CaptionedImage
 from models import LRP_PRESETS, METHODS, Captioner
 from models.explainers.methods import EXTRAS, LRP_PRESET, choose_methods
 from scoring.captioning import fingerprint
@@ -22,7 +22,7 @@ def evaluation_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     add = parser.add_argument
     add("--model", required=True, help="name or run directory")
-    add("--dataset", choices=READERS, required=True)
+    add("--dataset", choices=DATASETS, required=True)
     add("--data-dir", type=Path, metavar="DIR", required=True, help="its folder")
     add("--split", choices=["test", "dev", "train"], default="dev")
     add("--limit", type=positive, metavar="N", help="only the first images")
@@ -47,7 +47,7 @@ def read_images(
     arguments: argparse.Namespace, with_objects: bool = True
 ) -> list[CaptionedImage]:
     """Returns the images of the split or of a shard of it, with their objects."""
-    read = READERS[arguments.dataset]
+    read = DATASETS[arguments.dataset].read
     images = read(arguments.data_dir, arguments.split, with_objects=with_objects)
     return arguments.shard.of(images[: arguments.limit])
 

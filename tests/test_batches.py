@@ -58,22 +58,22 @@ def image_numbers(inputs):
 def test_pack_captions_by_hand():
     short, long = np.array([5, END]), np.array([6, 7, 8, END])
     packed = pack_captions([[short, long], [long, short]], 3, 7, None)
-    tokens, positions, targets, weights = packed
     np.testing.assert_array_equal(
-        tokens,
+        packed.tokens,
         [
             [[START, 5, PADDING, PADDING], [START, 6, 7, 8]],
             [[START, 6, 7, 8], [START, 5, PADDING, PADDING]],
         ],
     )
     np.testing.assert_array_equal(
-        positions, [[0, 1, 4, 5, 6, 7, 0], [0, 1, 2, 3, 4, 5, 0]]
+        packed.positions, [[0, 1, 4, 5, 6, 7, 0], [0, 1, 2, 3, 4, 5, 0]]
     )
     np.testing.assert_array_equal(
-        targets, [[5, END, 6, 7, 8, END, 0], [6, 7, 8, END, 5, END, 0]]
+        packed.targets, [[5, END, 6, 7, 8, END, 0], [6, 7, 8, END, 5, END, 0]]
     )
-    np.testing.assert_array_equal(weights, [[1, 1, 1, 1, 1, 1, 0]] * 2)
-    assert (tokens.dtype, positions.dtype, weights.dtype) == ("int32", "int32", "f4")
+    np.testing.assert_array_equal(packed.weights, [[1, 1, 1, 1, 1, 1, 0]] * 2)
+    assert packed.tokens.dtype == packed.positions.dtype == "int32"
+    assert packed.weights.dtype == "f4"
 
 
 @pytest.mark.parametrize("captions_per_image", [2, 3])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import CANDIDATES
 
-from dataset import READERS
+from dataset import DATASETS
 from pycocoevalcap.bert import bert
 from pycocoevalcap.bert.bert import Bert, missing_packages
 from scoring import captions
@@ -166,7 +166,7 @@ def test_bert_score_of_200_captions_equals_the_library(model, shared):
     """The references but one of 200 images, and that one as the caption."""
     import bert_score
 
-    images = READERS["flickr8k"](shared / "data" / "flickr8k", "dev")[:200]
+    images = DATASETS["flickr8k"].read(shared / "data" / "flickr8k", "dev")[:200]
     references = {n: image.captions[:-1] for n, image in enumerate(images)}
     candidates = {n: [image.captions[-1]] for n, image in enumerate(images)}
     _, _, expected = bert_score.score(

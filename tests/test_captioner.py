@@ -278,6 +278,14 @@ DAMAGE = {
         lambda r: change_config(r, hidden_size="8"),
         "config.json: hidden_size must be int; received '8'",
     ),
+    "unknown decoder": (
+        lambda r: change_config(r, decoder="lstm"),
+        "cannot be loaded: decoder must be one of adaptive_attention, .* 'lstm'",
+    ),
+    "unknown encoder": (
+        lambda r: change_config(r, encoder="alexnet"),
+        "cannot be loaded: encoder must be one of vgg16, .* 'alexnet'",
+    ),
     "unknown layer": (
         lambda r: change_config(r, trainable_from="conv9"),
         "trainable_from must name a layer of the encoder: .* received 'conv9'",
@@ -288,6 +296,14 @@ DAMAGE = {
         "vocabulary.json is not JSON",
     ),
 }
+
+
+def test_a_run_of_an_unknown_dataset_loads(run, photos):
+    expected = load_captioner(run).caption(photos)
+    change_config(run, dataset="own")
+    captioner = load_captioner(run)
+    assert captioner.config.dataset == "own"
+    assert captioner.caption(photos) == expected
 
 
 @pytest.mark.parametrize("case", DAMAGE)

@@ -15,7 +15,7 @@ from pycocoevalcap.spice.spice import Spice
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from pycocotools.coco import COCO
 
-from dataset import READERS
+from dataset import DATASETS
 from scoring import captions
 from scoring.captions import (
     METRICS,
@@ -76,7 +76,7 @@ def test_200_captions_score_as_in_the_official_evaluation(
     shared, tmp_path, monkeypatch
 ):
     """Exactly: the references but one of 200 images, and that one as the caption."""
-    images = READERS["flickr8k"](shared / "data" / "flickr8k", "dev")[:200]
+    images = DATASETS["flickr8k"].read(shared / "data" / "flickr8k", "dev")[:200]
     rows = [(n, text) for n, i in enumerate(images) for text in i.captions[:-1]]
     annotations = [
         {"id": id_, "image_id": number, "caption": text}

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dataset.coco import COCO2017
 from dataset.records import CaptionedImage, ObjectBox
-from dataset.scenes import render_scene
+from dataset.scenes import SCENES, render_scene
 from evaluation.chair import (
-    OBJECT_NAMES,
     chair_scores,
     mentioned_objects,
     object_lookup,
     shown_objects,
 )
 
-COCO = object_lookup("coco2017")
+COCO = object_lookup(COCO2017.object_names)
 BOX = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -49,7 +49,7 @@ def test_objects_are_found(caption, expected):
 
 
 def test_every_class_is_found_by_its_name():
-    classes = OBJECT_NAMES["coco2017"]
+    classes = COCO2017.object_names
     assert len(classes) == 80
     for name in classes:
         expected = [] if name == "orange" else [name]  # mostly a colour
@@ -59,7 +59,7 @@ def test_every_class_is_found_by_its_name():
 def test_no_name_means_two_objects():
     names = [
         name.strip()
-        for object_, synonyms in OBJECT_NAMES["coco2017"].items()
+        for object_, synonyms in COCO2017.object_names.items()
         for name in (object_, *synonyms.split(","))
         if name.strip()
     ]
@@ -73,7 +73,7 @@ def test_images_show_what_references_and_boxes_name():
 
 
 def test_scenes_show_their_own_objects():
-    lookup = object_lookup("scenes")
+    lookup = object_lookup(SCENES.object_names)
     scene = render_scene(5)
     kinds = {object_.kind for object_ in scene.objects}
     image = CaptionedImage("5", Path("5.jpg"), scene.captions)

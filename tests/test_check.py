@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from dataset import READERS, check, coco
+from dataset import DATASETS, check, coco
 from dataset.images import IMAGE_SIZE
 from dataset.problems import LISTED, DatasetError, Problem, all_of
 from dataset.scenes import render_scene, scene_seed
@@ -119,7 +119,7 @@ def test_problems_are_collected_once():
 @pytest.mark.parametrize("name", ["flickr30k", "coco2017"])
 def test_rendered_boxes_are_those_of_the_scenes(folders, name):
     """In whole pixels, and in Flickr30K only those that a caption names."""
-    images = READERS[name](folders[name], "test", with_objects=True)
+    images = DATASETS[name].read(folders[name], "test", with_objects=True)
     for index, image in enumerate(images):
         scene = render_scene(scene_seed("test", index, 0))
         drawn = {o.box: o.kind for o in scene.objects}

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from config import DECODERS, PRESETS, Config
+from config import Config
+from dataset import DATASETS
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from models.captioner import Captioner, load_captioner
 from models.convert_original import LAYERS, list_targets, main
+from models.decoders import DECODERS
 from models.encoders import build_encoder, flatten_grid, preprocess
 from models.run_files import RUN_FILES
 
@@ -270,7 +272,7 @@ def test_the_words_come_out_right(convert, decoder):
 def test_the_file_tells_the_sizes_and_the_dataset_the_rest(convert):
     result = convert(make_arrays("grid_td"), WORDS, "--dataset", "coco2017")
     config = Config.from_json(result.run / "config.json")
-    assert config == PRESETS["coco2017"].replace(
+    assert config == DATASETS["coco2017"].preset.replace(
         decoder="grid_td", embedding_size=E, hidden_size=H
     )
     assert (config.min_word_count, config.feature_scale) == (5, 1.0)

@@ -6,10 +6,11 @@ import pytest
 from conftest import tiny_captioner
 from keras import ops
 
-from config import DECODERS, Config
+from config import Config
 from dataset.vocabulary import Vocabulary
 from keras_lrp.operations import Operations
 from models.captioner import Captioner
+from models.decoders import DECODERS
 from models.explainers.decoder_stage import explain_decoder
 from models.explainers.methods import GRADIENT, RELEVANCE
 

@@ -10,7 +10,7 @@ from conftest import tiny_captioner
 from PIL import Image
 
 import evaluate_bbox
-from dataset import READERS
+from dataset import DATASETS
 from dataset.scenes import write_scenes
 from dataset.scenes.other_layouts import write_like_flickr30k
 from evaluation.localization import CHANCE
@@ -175,7 +175,7 @@ def test_only_the_same_settings_go_on(scenes, output, monkeypatch, capsys):
 
 def test_bad_photos_do_not_stop_the_good_ones(tmp_path, output, capsys):
     data = write_scenes(tmp_path / "scenes", {"dev": 3})
-    bad = READERS["scenes"](data, "dev")[1].path
+    bad = DATASETS["scenes"].read(data, "dev")[1].path
     bad.write_text("no image")
     assert run(output, data, "--methods", "attention") == 2
     assert f"{bad.name}: not an image" in capsys.readouterr().err

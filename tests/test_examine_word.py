@@ -9,7 +9,7 @@ import pytest
 from conftest import tiny_captioner
 
 import examine_word
-from dataset import READERS, CaptionedImage
+from dataset import DATASETS, CaptionedImage
 from dataset.scenes import write_scenes
 from dataset.vocabulary import split_words
 from evaluation.roc import area_under_roc
@@ -49,7 +49,7 @@ def scenes(tmp_path_factory):
 @pytest.fixture
 def captions(scenes, tmp_path):
     """A file of captions whose words are true and hallucinated."""
-    ids = [image.image_id for image in READERS["scenes"](scenes, "dev")]
+    ids = [image.image_id for image in DATASETS["scenes"].read(scenes, "dev")]
     path = tmp_path / "captions.json"
     rows = zip(ids, TEXTS, strict=True)
     path.write_text(json.dumps([{"image_id": i, "caption": t} for i, t in rows]))
@@ -112,7 +112,7 @@ def test_given_captions_are_examined(scenes, captions, output, capsys):
 
 def test_statistics_are_those_of_the_explanation(captioner, scenes, captions, output):
     assert run(output, scenes, "--captions", captions, "--words", "ball") == 0
-    image = READERS["scenes"](scenes, "dev")[2]
+    image = DATASETS["scenes"].read(scenes, "dev")[2]
     e = explain(captioner, image.path, "lrp", TEXTS[2], ["ball"])
     relevance = e.pixels[0].sum(-1)
     row, *_ = read_csv(output)
@@ -129,7 +129,7 @@ def test_own_captions_and_frequent_words(captioner, scenes, output):
     content = read(output)
     assert "balls" in content["words"]
     assert content["num_images"] == content["scores"]["chair_s"]["num_captions"] == 3
-    images = READERS["scenes"](scenes, "dev")[:3]
+    images = DATASETS["scenes"].read(scenes, "dev")[:3]
     texts = [c.text for c in captioner.caption([image.path for image in images])]
     lines = output.with_name("words.jsonl").read_text().splitlines()[1:]
     assert [json.loads(line)["caption"] for line in lines] == texts
@@ -176,7 +176,7 @@ def test_a_killed_run_goes_on(scenes, captions, output, monkeypatch, capsys):
     assert not output.exists()
     assert run(output, scenes, *options, "--resume") == 0
     assert calls[3:] == [
-        image.image_id for image in READERS["scenes"](scenes, "dev")[2:]
+        image.image_id for image in DATASETS["scenes"].read(scenes, "dev")[2:]
     ]
     assert (read(output), read_csv(output)) == expected
 
@@ -214,7 +214,7 @@ def test_deletion_is_scored_beside(scenes, captions, output, capsys):
 
 def test_bad_images_and_captions_are_named(scenes, captions, output, tmp_path, capsys):
     folder = shutil.copytree(scenes, tmp_path / "damaged")
-    images = READERS["scenes"](folder, "dev")
+    images = DATASETS["scenes"].read(folder, "dev")
     images[0].path.write_text("no image")
     captions.write_text(captions.read_text().replace("the dog", "the zebra dog"))
     assert run(output, folder, "--captions", captions, "--words", WORDS) == 2
@@ -245,4 +245,4 @@ def test_captions_of_coco_have_numbers_as_ids(tmp_path):
     rows = [{"image_id": number, "caption": f"{number} dogs "} for number in (12, 345)]
     path.write_text(json.dumps(rows))
     images = [CaptionedImage("345", tmp_path / "000000000345.jpg", ())]
-    assert read_results(path, images, "coco2017") == {"345": "345 dogs"}
+    assert read_results(path, images, DATASETS["coco2017"]) == {"345": "345 dogs"}

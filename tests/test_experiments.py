@@ -87,7 +87,7 @@ def test_captioners_are_tuned_and_compared(tmp_path, capsys):
 def test_every_named_boat_is_scored(tmp_path, monkeypatch):
     """A captioner that says boat in every scene: half of them are true."""
     folder = write_scenes(tmp_path / "scenes", {"test": 4}, bias=planted_bias.BIAS)
-    images = read_scenes(folder, "test")
+    images = read_scenes(folder, "test", with_objects=True)
     said = SimpleNamespace(text="a boat and boats")
     config = Config(embedding_size=5, hidden_size=6)
     vocabulary = Vocabulary(("a", "boat", "and", "boats"))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dataset import READERS, DatasetError
+from dataset import DATASETS, DatasetError
 from dataset.flickr import read_csv_file, read_flickr, read_token_file
 from dataset.problems import LISTED
 
@@ -214,7 +214,7 @@ def test_many_missing_images_are_counted_and_kept(data_dir):
 @pytest.mark.parametrize("name", ["flickr8k", "flickr30k"])
 def test_everything_that_is_missing_is_told_with_where_to_get_it(tmp_path, name):
     with pytest.raises(DatasetError) as caught:
-        READERS[name](tmp_path, "train", with_objects=True)
+        DATASETS[name].read(tmp_path, "train", with_objects=True)
     lines = str(caught.value).splitlines()
     expected = ("*.token.txt or", "*.trainImages.txt or", "images is", "entities is")
     assert len(lines) == len(expected)
@@ -310,7 +310,7 @@ def write_flickr30k(shared, folder) -> None:
 
 def test_flickr30k_on_the_photographs_that_are_here(shared, tmp_path):
     write_flickr30k(shared, tmp_path)
-    read = READERS["flickr30k"]
+    read = DATASETS["flickr30k"].read
     splits = {s: read(tmp_path, s, s == "test") for s in ("train", "dev", "test")}
     total = sum(map(len, splits.values()))
     assert 6000 < total <= 7000 and len(splits["train"]) > 0.9 * total

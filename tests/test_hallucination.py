@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset.records import CaptionedImage
-from dataset.scenes import render_scene
+from dataset import DATASETS, CaptionedImage
+from dataset.coco_names import COCO_NAMES
+from dataset.scenes import SCENES, render_scene
 from dataset.scenes.captions import plural
 from dataset.vocabulary import split_words
 from evaluation.hallucination import (
-    FREQUENT_WORDS,
     macro_scores,
     summarize_captions,
     word_outcomes,
@@ -81,16 +81,16 @@ def test_interval_is_over_images():
 
 
 def test_frequent_words_are_single_words_named_once():
-    for words in FREQUENT_WORDS.values():
+    for words in (dataset.frequent_words for dataset in DATASETS.values()):
         assert len(set(words)) == len(words)
         assert all(split_words(word) == [word] for word in words)
-    assert len(FREQUENT_WORDS["flickr8k"]) == 20
-    assert len(FREQUENT_WORDS["coco2017"]) == 25
+    assert len(DATASETS["flickr8k"].frequent_words) == 20
+    assert len(DATASETS["coco2017"].frequent_words) == 25
 
 
 def test_scenes_name_their_objects_with_frequent_words():
     scene = render_scene(7)
-    found = words_of(scene.captions) & set(FREQUENT_WORDS["scenes"])
+    found = words_of(scene.captions) & set(SCENES.frequent_words)
     for object_ in scene.objects:
         assert found & {object_.kind, plural(object_.kind)}
 
@@ -101,7 +101,7 @@ def test_captions_are_summarized():
         for key, texts in enumerate(REFERENCES)
     ]
     captions = [" ".join(words) for words in CAPTIONS]
-    found = summarize_captions(captions, images, WORDS, "flickr8k")
+    found = summarize_captions(captions, images, WORDS, COCO_NAMES)
     assert found["words"]["dog"] == {"true": 1, "hallucinated": 1, "missed": 0}
     assert found["scores"]["mPA"]["mean"] == 0.75
     assert found["scores"]["chair_i"]["mean"] == 1 / 4

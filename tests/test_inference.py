@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 import inference
-from dataset import READERS
+from dataset import DATASETS
 from dataset.records import CaptionedImage
 from dataset.scenes import render_scene
 from dataset.scenes.other_layouts import write_like_coco2017
@@ -87,7 +87,7 @@ def test_coco_reads_the_results_and_every_score_is_kept(coco, output, capsys):
     assert run(output, *data, "--metrics", "bleu,cider", "--n-best", 2) == 0
     annotations = COCO(coco / "annotations" / "captions_val2017.json")
     loaded = annotations.loadRes(str(output))
-    images = READERS["coco2017"](coco, "test")
+    images = DATASETS["coco2017"].read(coco, "test")
     assert sorted(loaded.getImgIds()) == [int(image.image_id) for image in images]
     kept = read(output.with_name("captions.scores.json"))
     expected = score_captions(
@@ -140,7 +140,7 @@ def test_ids_are_numbers_where_they_are_those_of_coco(
 ):
     paths = [tmp_path / name for name in names]
     images = [CaptionedImage(path.stem, path, ()) for path in paths]
-    assert number_ids(images, dataset) == expected
+    assert number_ids(images, DATASETS.get(dataset)) == expected
 
 
 # Going on

@@ -15,7 +15,7 @@ from tiny_training import (
 import models.lrp_inference
 import train
 from benchmarks import lrp_inference_step, training_step
-from config import DECODERS, Config
+from config import Config
 from dataset.batches import pack_captions
 from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, START
@@ -24,6 +24,7 @@ from keras_lrp.backend import vector_jacobian_product
 from keras_lrp.operations import Operations, stabilizer
 from models import explain
 from models.captioner import Captioner, load_captioner
+from models.decoders import DECODERS
 from models.encoders import preprocess
 from models.explainers.methods import RELEVANCE
 from models.lrp_inference import (

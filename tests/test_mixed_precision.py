@@ -14,10 +14,11 @@ from tiny_training import (
 )
 
 import train
-from config import DECODERS, HALVES, Config
+from config import HALVES, Config
 from dataset.batches import pack_captions
 from dataset.vocabulary import Vocabulary
 from models import explain, load_captioner
+from models.decoders import DECODERS
 from models.encoders import computing_in
 from models.lrp_inference import LRPInferenceCaptioner
 from training.callbacks import averaged_weights

@@ -6,8 +6,8 @@ import json
 import pytest
 
 import train
-from config import PRESETS
-from dataset.scenes import __main__ as render_scenes
+from dataset import DATASETS
+from dataset.scenes import __main__ as script
 from models.captioner import load_captioner
 
 NUM_IMAGES = {"train": 44, "dev": 2, "test": 1}
@@ -21,7 +21,7 @@ def test_a_preset_trains_resumes_captions_and_scores(
     data, run = tmp_path / "data", tmp_path / "run"
     numbers = [text for s, n in NUM_IMAGES.items() for text in (f"--{s}", str(n))]
     layout = ["--layout", name, "--output", str(data)]
-    assert render_scenes.main([*layout, *numbers]) == 0
+    assert script.main([*layout, *numbers]) == 0
 
     paths = ["--data-dir", data, "--run", run, "--cache-dir", tmp_path / "cache"]
     paths = [str(path) for path in paths]
@@ -38,7 +38,7 @@ def test_a_preset_trains_resumes_captions_and_scores(
     scores = json.loads((run / "scores.json").read_text())["dev"]
     assert {"bleu_4", "cider", "rouge_l"} <= set(scores)
     captioner = load_captioner(run)
-    assert captioner.config.min_word_count == PRESETS[name].min_word_count
+    assert captioner.config.min_word_count == DATASETS[name].preset.min_word_count
     images = train.read_training(captioner.config, data)
     assert [len(some) for some in images] == [NUM_IMAGES["train"], NUM_IMAGES["dev"]]
     (caption,) = captioner.caption([images[1][0].path])

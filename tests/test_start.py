@@ -1,13 +1,15 @@
 """What a training begins with."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tiny_training import Killed, arguments_of, resume_arguments
 
 import train
 from config import Config
-from dataset import READERS
-from training.start import learning_rate, list_settings
+from dataset import DATASETS
+from training.start import check_names, learning_rate, list_settings
 
 
 def test_learning_rate_rises_and_falls():
@@ -35,20 +37,47 @@ def test_settings_of_the_options_come_first():
     assert list_settings(train.parse(paths)) == []
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("decoder=lstm", r"decoder must be one of adaptive_attention.*'lstm'"),
+        ("encoder=alexnet", r"encoder must be one of vgg16, vgg19.*'alexnet'"),
+        ("dataset=mnist", r"dataset must be one of scenes, flickr8k.*'mnist'"),
+    ],
+)
+def test_unknown_names_are_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        check_names(Config().with_settings([setting]))
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_photographs_are_mirrored_only_where_captions_allow_it(dataset):
+    config = dataset.preset.replace(flip_images=True)
+    if not dataset.captions_tell_sides:
+        assert check_names(config) == config
+        return
+    assert dataset.name == "scenes"
+    with pytest.raises(
+        ValueError, match=r"cannot be used on scenes: .* left and right"
+    ):
+        check_names(config)
+
+
 @pytest.mark.usefixtures("quick")
 def test_images_are_read_once(data_dir, tmp_path, monkeypatch):
     """By a new run, by one that goes on, and by one that begins with its weights."""
-    read, seen = READERS["flickr8k"], []
+    dataset, seen = DATASETS["flickr8k"], []
 
     def remember(folder, split, **options):
         seen.append(split)
-        return read(folder, split, **options)
+        return dataset.read(folder, split, **options)
 
     def stop(captioner, images, cache_dir):
         seen.append(len(images))
         raise Killed
 
-    monkeypatch.setitem(READERS, "flickr8k", remember)
+    remembering = dataclasses.replace(dataset, read=remember)
+    monkeypatch.setitem(DATASETS, "flickr8k", remembering)
     monkeypatch.setattr(train, "training_batches", stop)
     run = tmp_path / "run"
     resume = resume_arguments(data_dir, run)

@@ -22,8 +22,8 @@ from tiny_training import (
 )
 
 import train
-from config import PRESETS, Config
-from dataset import CaptionedImage
+from config import Config
+from dataset import DATASETS, CaptionedImage
 from dataset.batches import pack_captions
 from dataset.images import load_image
 from dataset.vocabulary import Vocabulary, split_words
@@ -283,7 +283,7 @@ def test_an_existing_run_is_replaced(copied, data_dir, capsys):
 
 def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
     folders = []
-    images = read_split(PRESETS["flickr8k"], data_dir, "dev")
+    images = read_split(DATASETS["flickr8k"].preset, data_dir, "dev")
     for scale in (0.05, 0.05, 0.5):
         sizes = {"embedding_size": 5, "hidden_size": 6, "captions_per_image": 2}
         config = Config(feature_scale=scale, **sizes)
@@ -305,6 +305,8 @@ def test_features_are_cached_by_what_the_encoder_computes(data_dir, tmp_path):
 REFUSED = {
     "setting": (["--set", "epoch=3"], r"Unknown setting 'epoch'\. Did you mean"),
     "value": (["--set", "dropout=2"], r"dropout must be in \[0, 1\); received 2\.0"),
+    "decoder": (["--set", "decoder=lstm"], "decoder must be one of adaptive_attention"),
+    "dataset": (["--set", "dataset=mnist"], "dataset must be one of scenes, flickr8k"),
     "layer": (["--set", "trainable_from=conv9"], "must name a layer of the encoder"),
     "start": (["--from", "nowhere"], "No captioner 'nowhere'"),
     "start, config": (

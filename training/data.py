@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from config import Config
-from dataset import READERS, CaptionedImage
+from config import Config, choose
+from dataset import DATASETS, CaptionedImage
 from dataset.batches import CaptionBatches
 from dataset.feature_cache import (
     FeatureCache,
@@ -43,7 +43,8 @@ def read_split(config: Config, data_dir: Path, split: str, limit: int | None = N
     Raises:
         DatasetError: The dataset is not laid out as it should be.
     """
-    return READERS[config.dataset](data_dir, split)[:limit]
+    dataset = choose("dataset", config.dataset, DATASETS)
+    return dataset.read(data_dir, split)[:limit]
 
 
 def read_training(config: Config, data_dir: Path, limit: int | None = None):

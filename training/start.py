@@ -7,11 +7,12 @@ from pathlib import Path
 
 import keras
 
-from config import PRESETS, Config
-from dataset import CaptionedImage
+from config import Config, choose
+from dataset import DATASETS, CaptionedImage
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, load_captioner
-from models.encoders import build_encoder
+from models.decoders import DECODERS
+from models.encoders import ENCODERS, build_encoder
 from models.lrp_inference import LRPInferenceCaptioner
 from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import BACKUP
@@ -100,8 +101,26 @@ def list_settings(arguments: argparse.Namespace) -> list[str]:
 
 def new_config(arguments: argparse.Namespace) -> Config:
     """Returns the settings of a captioner that begins anew."""
-    preset = PRESETS[arguments.config or "flickr30k"]
-    return preset.with_settings(list_settings(arguments))
+    preset = DATASETS[arguments.config or Config.dataset].preset
+    return check_names(preset.with_settings(list_settings(arguments)))
+
+
+def check_names(config: Config) -> Config:
+    """Returns settings whose dataset, encoder and decoder are known.
+
+    Raises:
+        ValueError: A name is unknown, or the dataset's captions do not allow
+            mirrored images.
+    """
+    dataset = choose("dataset", config.dataset, DATASETS)
+    choose("encoder", config.encoder, ENCODERS)
+    choose("decoder", config.decoder, DECODERS)
+    if config.flip_images and dataset.captions_tell_sides:
+        raise ValueError(
+            f"flip_images cannot be used on {dataset.name}: their captions say left "
+            "and right."
+        )
+    return config
 
 
 def create(config: Config, images: Sequence[CaptionedImage], weights: str) -> Captioner:
@@ -127,7 +146,7 @@ def tune(name: str, settings: list[str]) -> Captioner:
         settings: What is to change of its settings, texts field=value.
     """
     start = load_captioner(name)
-    config = start.config.with_settings(settings)
+    config = check_names(start.config.with_settings(settings))
     keras.utils.set_random_seed(config.seed)
     encoder = build_encoder(config)
     captioner = captioner_class(config)(config, start.vocabulary, encoder)
@@ -137,7 +156,7 @@ def tune(name: str, settings: list[str]) -> Captioner:
 
 def resume(run: Path) -> Captioner:
     """Loads the captioner of a run that goes on."""
-    config = Config.from_json(run / "config.json")
+    config = check_names(Config.from_json(run / "config.json"))
     keras.utils.set_random_seed(config.seed)
     return load_captioner(run, captioner_class(config))
 

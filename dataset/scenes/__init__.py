@@ -1,6 +1,7 @@
 """Rendered scenes: a dataset with exact boxes and masks that needs no download."""
 
 from dataset.scenes.scenes import (
+    SCENES,
     Scene,
     check_num_images,
     read_masks,
@@ -12,6 +13,7 @@ from dataset.scenes.scenes import (
 )
 
 __all__ = [
+    "SCENES",
     "Scene",
     "check_num_images",
     "read_masks",

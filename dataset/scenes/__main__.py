@@ -40,7 +40,7 @@ def render(arguments: argparse.Namespace) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("render_scenes", lambda: print(render(parse(argv))))
+    return run_script("dataset.scenes", lambda: print(render(parse(argv))))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dataset.records import Box
+
 NUMBERS = ("zero", "one", "two", "three", "four")
 PLACES = {
     "grass": ("on the grass", "on the lawn"),
@@ -23,24 +25,24 @@ class SceneObject:
     """One object of a rendered scene.
 
     Attributes:
-        kind: A key of `scene_drawing.KINDS`.
-        colour: A key of `scene_drawing.COLOURS`.
+        kind: A key of `drawing.KINDS`.
+        colour: A key of `drawing.COLOURS`.
         size: "small" or "large".
-        box: Tight (xmin, ymin, xmax, ymax) of the mask as shares of width and height.
+        box: The tight box of the mask, its edges as shares of width and height.
         mask: The bool pixels (224, 224) in which the object is seen.
     """
 
     kind: str
     colour: str
     size: str
-    box: tuple[float, float, float, float]
+    box: Box
     mask: np.ndarray
 
     @property
     def centre(self) -> tuple[float, float]:
         """The middle of the box as (x, y)."""
-        left, top, right, bottom = self.box
-        return (left + right) / 2, (top + bottom) / 2
+        box = self.box
+        return (box.xmin + box.xmax) / 2, (box.ymin + box.ymax) / 2
 
 
 def plural(kind: str) -> str:
@@ -68,7 +70,7 @@ def relations(objects: Sequence[SceneObject], first: int, second: int) -> list[s
     down = other.centre[1] - one.centre[1]
     if abs(across) < abs(down):
         return ["above" if down > 0 else "below"]
-    gap = max(other.box[0] - one.box[2], one.box[0] - other.box[2])
+    gap = max(other.box.xmin - one.box.xmax, one.box.xmin - other.box.xmax)
     beside = ["next to"] if gap <= NEAR and abs(down) <= NEAR else []
     return ["left of" if across > 0 else "right of", *beside]
 

@@ -3,11 +3,13 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from dataset.images import IMAGE_SIZE
+from dataset.records import Box
 
 OVERSAMPLING = 4  # objects are drawn larger by this factor and then reduced
 OUTLINE = 0.03  # width as a share of the object's side
@@ -37,6 +39,15 @@ class Placement:
     side: int
 
 
+class Part(NamedTuple):
+    """A part of a kind of object; see KINDS."""
+
+    shape: str
+    tone: str
+    coordinates: tuple[float, ...]
+    angles: tuple[int, ...] = ()
+
+
 def _star_points(outer: float, inner: float) -> tuple[float, ...]:
     """Returns the ten corners x, y, x, y ... of a star in the unit square."""
     angles = np.pi * np.arange(10) / 5 - np.pi / 2
@@ -46,8 +57,9 @@ def _star_points(outer: float, inner: float) -> tuple[float, ...]:
 
 
 # A kind is a list of parts from back to front: (shape, tone, coordinates in the unit
-# square). Tones are the object's colour ("base"), its mixtures with white or black
-# ("light", "dark"), the same without an outline ("shine") or a fixed tone.
+# square, for some shapes angles in degrees). Tones are the object's colour ("base"),
+# its mixtures with white or black ("light", "dark"), the same without an outline
+# ("shine") or a fixed tone.
 KINDS = {
     "ball": (
         ("ellipse", "base", (0.04, 0.04, 0.96, 0.96)),
@@ -166,10 +178,12 @@ def _draw_object(kind: str, colour: str, side: int) -> Image.Image:
     tones = _tones(COLOURS[colour])
     image = Image.new("RGBA", (large, large), (*_mix(tones["base"], 0, 0.55), 0))
     draw = ImageDraw.Draw(image)
-    for shape, tone, coordinates, *angles in KINDS[kind]:
-        points = [value * (large - 1) for value in coordinates]
-        outline = None if tone == "shine" else _mix(tones[tone], 0, 0.5)
-        _SHAPES[shape](draw, points, tones[tone], outline, large, *angles)
+    for part in (Part(*values) for values in KINDS[kind]):
+        points = [value * (large - 1) for value in part.coordinates]
+        fill = tones[part.tone]
+        outline = None if part.tone == "shine" else _mix(fill, 0, 0.5)
+        angles = [part.angles] if part.angles else []
+        _SHAPES[part.shape](draw, points, fill, outline, large, *angles)
     pixels = np.asarray(image.reduce(OVERSAMPLING)).astype("float32")
     steps = np.linspace(0.12, -0.12, side, dtype="float32")
     pixels[..., :3] *= (1.0 + steps[:, None] + steps[None, :])[..., None]
@@ -213,8 +227,8 @@ def _arc(draw, points, fill, outline, large, angles):
 def _ring(draw, points, fill, outline, large):
     draw.ellipse(points, None, outline, round(0.11 * large))
     inset = OUTLINE * large
-    left, top, right, bottom = points
-    inner = [left + inset, top + inset, right - inset, bottom - inset]
+    box = Box(*points)
+    inner = [box.xmin + inset, box.ymin + inset, box.xmax - inset, box.ymax - inset]
     draw.ellipse(inner, None, fill, round(0.05 * large))
 
 

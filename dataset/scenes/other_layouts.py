@@ -12,6 +12,7 @@ from dataset.coco import ENTITIES_FILE
 from dataset.files import whole_folder, write_lines
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
+from dataset.records import Box
 from dataset.scenes.captions import SceneObject, plural
 from dataset.scenes.drawing import KINDS
 from dataset.scenes.scenes import (
@@ -115,7 +116,7 @@ def _annotation(objects: tuple[SceneObject, ...]) -> list[str]:
     lines = ["<annotation>", size]
     entities = _entities(objects)
     for object_ in objects:
-        edges = zip(("xmin", "ymin", "xmax", "ymax"), _pixels(object_), strict=True)
+        edges = _pixels(object_)._asdict().items()
         box = "".join(f"<{name}>{edge}</{name}>" for name, edge in edges)
         name = f"<name>{entities[object_.kind]}</name>"
         lines.append(f"<object>{name}<bndbox>{box}</bndbox></object>")
@@ -157,12 +158,14 @@ def _write_coco2017(folder: Path, scenes: list[tuple[int, str, Scene]]) -> None:
 
 
 def _coco_box(number: int, object_: SceneObject) -> dict:
-    xmin, ymin, xmax, ymax = _pixels(object_)
+    box = _pixels(object_)
+    upper = [box.xmin, box.ymin, box.xmax, box.ymin]
+    lower = [box.xmax, box.ymax, box.xmin, box.ymax]
     return {
         "image_id": number,
         "category_id": CATEGORIES[object_.kind],
-        "bbox": [xmin, ymin, xmax - xmin, ymax - ymin],
-        "segmentation": [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]],
+        "bbox": [box.xmin, box.ymin, box.xmax - box.xmin, box.ymax - box.ymin],
+        "segmentation": [upper + lower],
         "iscrowd": 0,
     }
 
@@ -185,8 +188,8 @@ def _val_entities(scenes: list[tuple[int, Scene]]) -> dict:
 # Files
 
 
-def _pixels(object_: SceneObject) -> list[int]:
-    return [round(share * IMAGE_SIZE) for share in object_.box]
+def _pixels(object_: SceneObject) -> Box:
+    return Box(*(round(share * IMAGE_SIZE) for share in object_.box))
 
 
 def _numbered(entries: list[dict]) -> list[dict]:

@@ -18,16 +18,17 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from config import Config
 from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
-from dataset.records import CaptionedImage, ObjectBox
+from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
 from dataset.scenes.captions import SceneObject, plural, write_captions
-from dataset.scenes.drawing import draw_scene
+from dataset.scenes.drawing import KINDS, draw_scene
 from dataset.scenes.layout import Bias, compose
-from dataset.sources import SCENES
 
+SOURCE = Source(*["python -m dataset.scenes --output DIR"] * 4)
 VERSION = 1  # raised whenever the same seed gives another scene
 SPLITS = ("train", "dev", "test")
 MAX_IMAGES = 1_000_000  # of one split; keeps the seeds of the splits apart
@@ -41,7 +42,7 @@ class Scene:
     Attributes:
         image: uint8 RGB pixels (224, 224, 3).
         captions: Five lower-case captions of at most 20 words.
-        background: A key of `scene_drawing.BACKGROUNDS`.
+        background: A key of `drawing.BACKGROUNDS`.
         objects: Two to four objects from back to front.
     """
 
@@ -71,10 +72,10 @@ def render_scene(
     return Scene(image, write_captions(background, objects, rng), background, objects)
 
 
-def _tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+def _tight_box(mask: np.ndarray) -> Box:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    return tuple(int(edge) / IMAGE_SIZE for edge in edges)
+    return Box(*(int(edge) / IMAGE_SIZE for edge in edges))
 
 
 def write_scenes(
@@ -202,9 +203,9 @@ def save_image(path: Path, scene: Scene) -> None:
 
 
 def read_scenes(
-    data_dir: str | Path, split: str, with_objects: bool = True
+    data_dir: str | Path, split: str, with_objects: bool = False
 ) -> list[CaptionedImage]:
-    """Reads a split written by `write_scenes`, with the objects of every image.
+    """Reads a split written by `write_scenes`, with the objects if they are asked for.
 
     Raises:
         DatasetError: The folder holds no rendered scenes or files are missing.
@@ -215,7 +216,7 @@ def read_scenes(
             f"{data_dir} holds no rendered scenes (no scenes.json). "
             "Render them with dataset.scenes.scenes.write_scenes first."
         )
-    images = read_flickr(data_dir, split, source=SCENES)
+    images = read_flickr(data_dir, split, source=SOURCE)
     if not with_objects:
         return images
     return [dataclasses.replace(image, objects=_objects_of(image)) for image in images]
@@ -231,7 +232,7 @@ def read_masks(image: CaptionedImage) -> np.ndarray:
 def _objects_of(image: CaptionedImage) -> tuple[ObjectBox, ...]:
     facts = json.loads(_objects_path(image, ".json").read_text("utf-8"))
     return tuple(
-        ObjectBox(_phrases(o["kind"], o["colour"], o["size"]), tuple(o["box"]))
+        ObjectBox(_phrases(o["kind"], o["colour"], o["size"]), Box(*o["box"]))
         for o in facts["objects"]
     )
 
@@ -245,3 +246,26 @@ def _objects_path(image: CaptionedImage, suffix: str) -> Path:
     if not path.is_file():
         raise DatasetError(f"{path} is missing; delete the folder and render it anew.")
     return path
+
+
+SCENES = Dataset(
+    name="scenes",
+    read=read_scenes,
+    source=SOURCE,
+    preset=Config(
+        dataset="scenes",
+        min_word_count=1,
+        embedding_size=128,
+        hidden_size=128,
+        feature_scale=0.05,
+        learning_rate=2e-3,
+        schedule="cosine",
+        warmup_steps=20,
+        epochs=8,
+        clip_value=0.0,
+    ),
+    frequent_words=(*KINDS, *map(plural, KINDS)),
+    object_names=dict.fromkeys(KINDS, ""),
+    read_masks=read_masks,
+    captions_tell_sides=True,
+)

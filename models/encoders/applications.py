@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from config import Config
+from config import Config, choose
 from dataset.images import IMAGE_SIZE
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR
@@ -83,9 +83,10 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
         (B, h, w, D), nonnegative.
 
     Raises:
-        ValueError: The weights cannot be read or downloaded.
+        ValueError: There is no such encoder, or its weights cannot be read or
+            downloaded.
     """
-    kind = ENCODERS[config.encoder]
+    kind = choose("encoder", config.encoder, ENCODERS)
     try:
         base = kind.build(
             include_top=False,

@@ -2,19 +2,20 @@
 
 import numpy as np
 
+from config import choose
 from models.encoders.applications import ENCODERS
 
 
 def preprocess(images: np.ndarray, encoder: str) -> np.ndarray:
     """Turns RGB pixels in [0, 255] (..., 3) into the encoder's float32 input."""
-    kind = ENCODERS[encoder]
+    kind = choose("encoder", encoder, ENCODERS)
     mean, scale = np.asarray(kind.mean, "float32"), np.float32(kind.scale)
     return (swap_colours(np.asarray(images, "float32"), encoder) - mean) / scale
 
 
 def restore_pixels(inputs: np.ndarray, encoder: str) -> np.ndarray:
     """Turns encoder input (..., 3) back into RGB pixels, float32 in [0, 255]."""
-    kind = ENCODERS[encoder]
+    kind = choose("encoder", encoder, ENCODERS)
     mean, scale = np.asarray(kind.mean, "float32"), np.float32(kind.scale)
     return np.clip(swap_colours(inputs * scale + mean, encoder), 0.0, 255.0)
 
@@ -26,4 +27,5 @@ def swap_colours(values: np.ndarray, encoder: str) -> np.ndarray:
         values: Pixels, encoder input or relevance of it, (..., 3).
         encoder: A key of `ENCODERS`.
     """
-    return values[..., ::-1] if ENCODERS[encoder].reads_bgr else values
+    kind = choose("encoder", encoder, ENCODERS)
+    return values[..., ::-1] if kind.reads_bgr else values

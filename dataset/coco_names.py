@@ -3,7 +3,7 @@
 Our own list, not that of Rohrbach et al. 2018: scores differ a little from theirs.
 """
 
-COCO_SYNONYMS: dict[str, str] = {
+COCO_NAMES: dict[str, str] = {
     "person": "people, man, woman, child, boy, girl, kid, baby, toddler, infant, "
     "adult, teen, teenager, youth, lady, guy, gentleman, fellow, male, female, human, "
     "mother, father, mom, dad, son, daughter, brother, sister, husband, wife, bride, "
