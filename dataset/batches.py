@@ -1,6 +1,7 @@
 """Training batches: images with their captions, packed for the decoder."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -81,12 +82,16 @@ class CaptionBatches(keras.utils.PyDataset):
         packed = pack_captions(
             captions, self.max_words, self.max_predictions, generator
         )
-        tokens, positions, targets, weights = packed
-        inputs = {"features": features, "tokens": tokens, "positions": positions}
+        inputs = {
+            "features": features,
+            "tokens": packed.tokens,
+            "positions": packed.positions,
+        }
         if self.read_image is not None:
             images = read_ahead(lambda i: self.read_image(i, self.variants[i]), chosen)
             inputs["images"] = np.stack([image.result() for image in images])
-        return fill_up((inputs, targets, weights), self.images_per_batch)
+        batch = (inputs, packed.targets, packed.weights)
+        return fill_up(batch, self.images_per_batch)
 
     def draw_images(self, index: int) -> tuple[np.ndarray, np.ndarray, object]:
         """Returns a batch's image numbers (B,), features and random generator."""
@@ -140,12 +145,28 @@ def cut_windows(features: np.ndarray, share: float, generator) -> np.ndarray:
     )
 
 
+class PackedCaptions(NamedTuple):
+    """The captions of B images, packed for the decoder.
+
+    Attributes:
+        tokens: The start token and the words (B, N, T).
+        positions: The steps that are predicted, as indices into N T (B, Q).
+        targets: The words there (B, Q).
+        weights: 1, and 0 where an image has fewer than Q words (B, Q).
+    """
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
 def pack_captions(
     captions: Sequence[Sequence[np.ndarray]],
     max_words: int,
     max_predictions: int,
     generator: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> PackedCaptions:
     """Packs the captions of B images for the decoder.
 
     Args:
@@ -153,9 +174,6 @@ def pack_captions(
         max_words: T - 1.
         max_predictions: Q.
         generator: Draws which positions are predicted where there are more than Q.
-
-    Returns:
-        tokens (B, N, T), positions (B, Q), targets (B, Q) and weights (B, Q).
     """
     batch, steps = len(captions), max_words + 1
     tokens = np.full((batch, len(captions[0]), steps), PADDING, "int32")
@@ -173,4 +191,4 @@ def pack_captions(
         positions[row, : len(where)] = where
         targets[row, : len(where)] = words
         weights[row, : len(where)] = 1.0
-    return tokens, positions, targets, weights
+    return PackedCaptions(tokens, positions, targets, weights)

@@ -34,6 +34,7 @@ from models.lrp_inference import (
     context_relevance,
     scaled,
 )
+from training.objectives import compile_for_training
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -287,7 +288,7 @@ def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
 @pytest.mark.parametrize("settings", [{}, {"lrp_strength": 0.7, "lrp_lambda": 0.2}])
 def test_the_loss_equals_the_formulas(decoder, settings):
     captioner = build(decoder=decoder, label_smoothing=0.1, **settings)
-    captioner.compile_for_training(1e-3)
+    compile_for_training(captioner, 1e-3)
     batch = random_batch()
     loss, _ = captioner.test_on_batch(*batch)
     assert loss == pytest.approx(slow_loss(captioner, *batch), rel=1e-4)
@@ -298,7 +299,7 @@ def test_the_loss_equals_the_formulas(decoder, settings):
 
 
 def compiled(captioner, rate=1e-2):
-    captioner.compile_for_training(rate)
+    compile_for_training(captioner, rate)
     return captioner
 
 
@@ -332,7 +333,7 @@ def test_no_gradient_flows_through_the_weights(monkeypatch):
         monkeypatch.setattr(models.lrp_inference, "context_relevance", function)
         captioner = build(dropout=0.0)
         before = captioner.decoder.get_weights()
-        captioner.compile_for_training(1.0)
+        compile_for_training(captioner, 1.0)
         captioner.compile(keras.optimizers.SGD(1.0), captioner.loss)
         captioner.train_on_batch(*batch)
         after = captioner.decoder.get_weights()
