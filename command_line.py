@@ -78,16 +78,16 @@ def not_negative(text: str) -> float:
     return number
 
 
-def fill_options(kind: type[Options], parsed: argparse.Namespace) -> Options:
+def fill_options(kind: type[Options], parsed: argparse.Namespace, **changes) -> Options:
     """Fills a dataclass from parsed arguments with the names of its fields.
 
     Args:
         kind: The dataclass.
-        parsed: What the parser found. Lists become tuples.
+        parsed: What the parser found.
+        **changes: Fields that take other values. Lists become tuples.
     """
-    found = {
-        field.name: getattr(parsed, field.name) for field in dataclasses.fields(kind)
-    }
+    names = [field.name for field in dataclasses.fields(kind)]
+    found = {name: getattr(parsed, name) for name in names} | changes
     return kind(
         **{
             name: tuple(value) if isinstance(value, list) else value

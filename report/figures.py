@@ -169,16 +169,9 @@ def _draw_word(figure: Figure, page: _Page, explanation, relevance, index) -> No
 def _draw_legend(figure: Figure, page: _Page) -> None:
     """Draws both colour bars and says what the numbers mean."""
     second = MARGIN + 2 * (TILE + GAP)
-    bars = [
-        (MARGIN, 2 * TILE - GAP, RELEVANCE_COLOURS, "opposes the word", "supports it"),
-        (second, TILE, ATTENTION_COLOURS, "no attention", "most"),
-    ]
-    for left, width, colours, low, high in bars:
-        bar = on_white(colours[None])  # (1, levels, 3)
-        show_at(figure, bar, left, MARGIN + 0.42, (width, 0.1))
-        style = {"size": 8, "color": QUIET, "va": "top"}
-        text_at(figure, left, MARGIN + 0.37, low, ha="left", **style)
-        text_at(figure, left + width, MARGIN + 0.37, high, ha="right", **style)
+    ends = ("opposes the word", "supports it")
+    _draw_bar(figure, MARGIN, 2 * TILE - GAP, RELEVANCE_COLOURS, ends)
+    _draw_bar(figure, second, TILE, ATTENTION_COLOURS, ("no attention", "most"))
     note = (
         f"p: probability  ·  {VISUAL_SHARE}: share of the image's attention  ·  "
         "one scale per word"
@@ -186,6 +179,18 @@ def _draw_legend(figure: Figure, page: _Page) -> None:
     characters = int((page.width - 2 * MARGIN) / 0.058)
     for index, line in enumerate(textwrap.wrap(note, characters)):
         text_at(figure, MARGIN, MARGIN + 0.06 - 0.14 * index, line, size=8, color=QUIET)
+
+
+def _draw_bar(
+    figure: Figure, left: float, width: float, colours, ends: tuple[str, str]
+) -> None:
+    """Draws a colour bar with the meaning of its two ends below it."""
+    bar = on_white(colours[None])  # (1, levels, 3)
+    show_at(figure, bar, left, MARGIN + 0.42, (width, 0.1))
+    style = {"size": 8, "color": QUIET, "va": "top"}
+    low, high = ends
+    text_at(figure, left, MARGIN + 0.37, low, ha="left", **style)
+    text_at(figure, left + width, MARGIN + 0.37, high, ha="right", **style)
 
 
 def word_relevance_figure(explanation) -> Figure:

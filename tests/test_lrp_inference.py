@@ -29,7 +29,7 @@ from models.encoders import preprocess
 from models.explainers.methods import RELEVANCE
 from models.lrp_inference import (
     LRPInferenceCaptioner,
-    Words,
+    WeighedWords,
     choose_words,
     context_relevance,
     scaled,
@@ -247,7 +247,7 @@ def test_pixel_relevance_equals_the_explanations(decoder):
         "positions": positions,
         "images": preprocess(images, "vgg16"),
     }
-    words = Words(places, np.array(explained), np.ones((2, 2)))
+    words = WeighedWords(places, np.array(explained), np.ones((2, 2)))
     found = numpy_of(captioner.pixel_relevance(inputs, features, words))[0]
     for image, text, maps, steps in zip(images, texts, found, places, strict=True):
         expected = explain(captioner, image, caption=text).pixels.sum(-1)
@@ -276,7 +276,9 @@ def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
     relevance = np.array([[[1.0, -1.0, 4.0, 4.0], [0.0, 0.0, 0.0, 1.0]]], "float32")
     monkeypatch.setattr(captioner, "pixel_relevance", lambda *_: relevance)
     logits = np.arange(12, dtype="float32").reshape(1, 3, 4)
-    words = Words(np.array([[2, 0]]), np.array([[1, 3]]), np.ones((1, 2), "float32"))
+    words = WeighedWords(
+        np.array([[2, 0]]), np.array([[1, 3]]), np.ones((1, 2), "float32")
+    )
     weighed = captioner._scale_logits(logits, {}, None, words)
     np.testing.assert_allclose(weighed, [[[8, 18, 10, 11], [0, 1, 2, 4.5]]])
 
