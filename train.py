@@ -8,6 +8,7 @@ python train.py --from runs/tuned --objective lrp_inference --data-dir DIR \
 
 The same from Python:
 
+    from pathlib import Path
     from train import TrainingOptions, main_attention
 
     run = main_attention(
