@@ -1,12 +1,15 @@
 """What the command lines of several scripts have in common."""
 
 import argparse
+import dataclasses
 import logging
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+Options = TypeVar("Options")
 
 
 class Part(NamedTuple):
@@ -73,6 +76,29 @@ def not_negative(text: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"expected 0 or above; received {text!r}")
     return number
+
+
+def fill_options(kind: type[Options], parsed: argparse.Namespace, **changes) -> Options:
+    """Fills a dataclass from parsed arguments with the names of its fields.
+
+    Args:
+        kind: The dataclass.
+        parsed: What the parser found.
+        **changes: Fields that take other values. Lists become tuples.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    found = {name: getattr(parsed, name) for name in names} | changes
+    return kind(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """Reads NAME,NAME,..."""
+    return text.split(",")
 
 
 def run_script(

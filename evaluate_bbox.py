@@ -3,22 +3,23 @@
 python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FILE.json
 """
 
-import argparse
+import functools
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
-from command_line import run_script
+from command_line import fill_options, run_script
 from dataset import DATASETS, CaptionedImage
 from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
 from evaluation.object_words import find_objects
 from evaluation.score_tables import (
     all_words,
+    average_scores,
     choose_examples,
     curves,
-    summarize,
     table_lines,
     to_csv,
 )
@@ -27,13 +28,14 @@ from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
 from scoring.explained_images import ExplainedImage
-from scoring.score_files import ScoreFiles
-from scoring.script import (
-    choose_settings,
-    evaluation_parser,
+from scoring.options import (
+    ScoringOptions,
     read_images,
-    score_images,
+    scoring_parser,
+    scoring_settings,
 )
+from scoring.score_files import ScoreFiles
+from scoring.scored_images import score_images
 
 BASELINE = "attention"
 SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
@@ -41,15 +43,26 @@ RANKED_BY = "energy"
 NUM_EXAMPLES = 3
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
-    parser = evaluation_parser(__doc__.splitlines()[0])
+@dataclass(frozen=True)
+class LocalizationOptions(ScoringOptions):
+    """What is scored, and how.
+
+    Attributes:
+        as_released: Whether correctness is that of the released code.
+    """
+
+    as_released: bool = False
+
+
+def parse(argv: list[str] | None) -> LocalizationOptions:
+    """Reads the command line."""
+    parser = scoring_parser(__doc__.splitlines()[0])
     parser.add_argument(
         "--as-released",
         action="store_true",
         help="correctness as the released code has it, to compare with old numbers",
     )
-    return parser.parse_args(argv)
+    return fill_options(LocalizationOptions, parser.parse_args(argv))
 
 
 def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
@@ -57,23 +70,23 @@ def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
     return list(find_objects(words, record.objects))
 
 
-def score_caption(image: ExplainedImage, arguments: argparse.Namespace) -> dict:
+def score_caption(options: LocalizationOptions, image: ExplainedImage) -> dict:
     """Returns what the journal keeps of an image."""
     record, explanations = image.record, image.explanations
-    read_masks = DATASETS[arguments.dataset].read_masks
+    read_masks = DATASETS[options.dataset].read_masks
     masks = read_masks(record) if explanations and read_masks else None
     words = score_words(
-        image.words, record.objects, explanations, masks, arguments.as_released
+        image.words, record.objects, explanations, masks, options.as_released
     )
     return {"caption": " ".join(image.words), "words": words}
 
 
 def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None:
     """Writes the tables and the curves, and prints some of the scores."""
-    summary, num_words = summarize(records), len(all_words(records))
+    summary, num_words = average_scores(records), len(all_words(records))
     content = {"num_images": len(records), "num_words": num_words, "scores": summary}
     if BASELINE in settings["methods"]:
-        content[f"difference_to_{BASELINE}"] = summarize(records, BASELINE)
+        content[f"difference_to_{BASELINE}"] = average_scores(records, BASELINE)
     files.write_results(settings | content)
     files.write(".csv", to_csv(records))
     note = f"{num_words} object words of {len(records)} captions, 95 % intervals"
@@ -114,23 +127,24 @@ def draw_examples(
     return png(examples_figure(rows))
 
 
-def run(arguments: argparse.Namespace) -> list[str]:
+def run(options: LocalizationOptions) -> list[str]:
     """Scores explanations; returns the problems."""
-    files = ScoreFiles(arguments.output, (".csv", ".png", "-examples.png"))
-    if not (arguments.resume or arguments.overwrite):
+    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png"))
+    if not (options.resume or options.overwrite):
         files.refuse_existing()
-    images = read_images(arguments)
-    captioner = load_captioner(arguments.model)
-    settings = choose_settings(captioner, arguments)
-    settings["as_released"] = arguments.as_released
+    images = read_images(options)
+    captioner = load_captioner(options.model)
+    settings = scoring_settings(captioner, options)
+    settings["as_released"] = options.as_released
+    score = functools.partial(score_caption, options)
     records, problems = score_images(
-        captioner, images, object_steps, score_caption, files, settings, arguments
+        captioner, images, object_steps, score, files, settings, options
     )
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
     write_tables(files, settings, records)
     examples = draw_examples(
-        captioner, images, records, settings["methods"], arguments.lrp_preset
+        captioner, images, records, settings["methods"], options.lrp_preset
     )
     files.write("-examples.png", examples)
     print(*files.written, sep="\n")

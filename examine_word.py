@@ -3,17 +3,17 @@
 python examine_word.py --model M --dataset flickr8k --data-dir DIR --output FILE.json
 """
 
-import argparse
 import functools
 import hashlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
-from command_line import run_script
+from command_line import fill_options, run_script
 from dataset import DATASETS, CaptionedImage
 from evaluation.hallucination import summarize_captions
 from evaluation.roc import Score, best_statistics, measure_scores, to_json
@@ -25,20 +25,36 @@ from report.wording import number
 from scoring import deletion
 from scoring.caption_files import read_results
 from scoring.explained_images import ExplainedImage
-from scoring.score_files import ScoreFiles
-from scoring.script import (
-    choose_settings,
-    evaluation_parser,
+from scoring.options import (
+    ScoringOptions,
     read_images,
-    score_images,
+    scoring_parser,
+    scoring_settings,
 )
+from scoring.score_files import ScoreFiles
+from scoring.scored_images import score_images
 
 BASELINES = (("visual_share", "value"), ("probability", "value"))  # the first known
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
-    parser = evaluation_parser(__doc__.splitlines()[0])
+@dataclass(frozen=True)
+class WordOptions(ScoringOptions):
+    """What is examined.
+
+    Attributes:
+        words: These, and no others.
+        captions: A file of captions to examine instead of the captioner's own.
+        deletion: One of `deletion.CHOICES`; None deletes nothing.
+    """
+
+    words: tuple[str, ...] = ()
+    captions: Path | None = None
+    deletion: str | None = None
+
+
+def parse(argv: list[str] | None) -> WordOptions:
+    """Reads the command line."""
+    parser = scoring_parser(__doc__.splitlines()[0])
     add = parser.add_argument
     add("--words", metavar="WORD,...", help="default: the dataset's frequent ones")
     add("--captions", type=Path, metavar="FILE.json", help="examine these instead")
@@ -48,20 +64,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="delete what explanations rank first and ask again: 20 patches and 3 "
         "words, or growing shares of the patches too; slow",
     )
-    arguments = parser.parse_args(argv)
-    frequent = DATASETS[arguments.dataset].frequent_words
-    arguments.words = arguments.words.split(",") if arguments.words else list(frequent)
-    return arguments
+    parsed = parser.parse_args(argv)
+    frequent = DATASETS[parsed.dataset].frequent_words
+    words = parsed.words.split(",") if parsed.words else list(frequent)
+    return fill_options(WordOptions, parsed, words=words)
 
 
-def examine(
-    captioner: Captioner, image: ExplainedImage, arguments: argparse.Namespace
-) -> dict:
-    """Returns what the journal keeps of an image."""
+def examine(captioner: Captioner, deleted: str | None, image: ExplainedImage) -> dict:
+    """Returns what the journal keeps of an image.
+
+    Args:
+        captioner: What was explained.
+        deleted: One of `deletion.CHOICES`, or None.
+        image: The image and its explanations.
+    """
     words = examine_words(image.explanations, image.record.captions)
     kept = {"caption": " ".join(image.words), "words": words}
-    if arguments.deletion:
-        kept["deletion"] = deletion.score_deletion(captioner, image, arguments.deletion)
+    if deleted:
+        kept["deletion"] = deletion.score_deletion(captioner, image, deleted)
     return kept
 
 
@@ -80,12 +100,12 @@ def write_scores(
     settings: dict,
     records: Sequence[dict],
     images: Sequence[CaptionedImage],
-    arguments: argparse.Namespace,
+    options: WordOptions,
 ) -> None:
     """Writes the tables and the figure, and prints the best scores."""
     captions = [record["caption"] for record in records]
-    names = DATASETS[arguments.dataset].object_names
-    summary = summarize_captions(captions, images, arguments.words, names)
+    names = DATASETS[options.dataset].object_names
+    summary = summarize_captions(captions, images, options.words, names)
     of_words = [record["words"] for record in records]
     baseline = choose_baseline(of_words)
     rocs = measure_scores(of_words, baseline)
@@ -95,7 +115,7 @@ def write_scores(
     counts = {"num_true": num_true, "num_hallucinated": num_hallucinated}
     content = {"num_images": len(records), **counts, **summary}
     content |= {"baseline": baseline, "auc": to_json(rocs)}
-    if arguments.deletion:
+    if options.deletion:
         content["deleted"] = deletion.write_deletion(files, records)
     files.write_results(settings | content)
     files.write(".csv", statistics_csv(records))
@@ -113,38 +133,32 @@ def _line(name: str, value: float, interval: tuple[float, float]) -> str:
     return f"{name:34} {number(value, 3)} [{number(low, 3)}, {number(high, 3)}]"
 
 
-def run(arguments: argparse.Namespace) -> list[str]:
+def run(options: WordOptions) -> list[str]:
     """Examines words; returns the problems."""
-    more = [deletion.ENDING] if arguments.deletion else []
-    files = ScoreFiles(arguments.output, (".csv", ".png", *more))
-    if not (arguments.resume or arguments.overwrite):
+    more = [deletion.ENDING] if options.deletion else []
+    files = ScoreFiles(options.output, (".csv", ".png", *more))
+    if not (options.resume or options.overwrite):
         files.refuse_existing()
-    dataset = DATASETS[arguments.dataset]
-    images = read_images(arguments, not dataset.boxes_repeat_captions)
-    captions, path = None, arguments.captions
+    dataset = DATASETS[options.dataset]
+    images = read_images(options, not dataset.boxes_repeat_captions)
+    captions, path = None, options.captions
     if path is not None:
         captions = read_results(path, images, dataset)
-    captioner = load_captioner(arguments.model)
-    settings = choose_settings(captioner, arguments) | {"words": arguments.words}
-    settings["deletion"] = arguments.deletion
+    captioner = load_captioner(options.model)
+    settings = scoring_settings(captioner, options) | {"words": list(options.words)}
+    settings["deletion"] = options.deletion
     settings["captions"] = path and hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
     def choose_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
-        return [step for step, word in enumerate(words) if word in arguments.words]
+        return [step for step, word in enumerate(words) if word in options.words]
 
+    score = functools.partial(examine, captioner, options.deletion)
     records, problems = score_images(
-        captioner,
-        images,
-        choose_steps,
-        functools.partial(examine, captioner),
-        files,
-        settings,
-        arguments,
-        captions,
+        captioner, images, choose_steps, score, files, settings, options, captions
     )
     known = {image.image_id: image for image in images}
     examined = [known[record["image_id"]] for record in records]
-    write_scores(files, settings, records, examined, arguments)
+    write_scores(files, settings, records, examined, options)
     print(*files.written, sep="\n")
     return problems
 

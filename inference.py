@@ -11,13 +11,21 @@ the same command without --shard, and with --merge and the names of all outputs.
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
 from tqdm import tqdm
 
-from command_line import add_shard_options, not_negative, positive, run_script
+from command_line import (
+    Part,
+    add_shard_options,
+    fill_options,
+    not_negative,
+    positive,
+    run_script,
+)
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
 from models import Captioner, load_captioner
@@ -28,8 +36,51 @@ from scoring.captions import METRICS, check_metrics, score_lines, score_possible
 from scoring.journal import read_shards
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
+@dataclass(frozen=True)
+class InferenceOptions:
+    """Which images are captioned, how, and what is made of the captions.
+
+    Attributes:
+        model: The captioner, see `load_captioner`.
+        dataset: A key of DATASETS, or None for a folder of photos.
+        images: That folder, or None for a dataset.
+        data_dir: The dataset's folder.
+        split: Of the dataset.
+        limit: Of the images; None for all.
+        output: The captions; ends in .json.
+        shard: The part of the images that is captioned.
+        merge: The outputs of shards, whose captions are taken over.
+        resume: Whether to go on where a run ended.
+        overwrite: Whether to replace the output.
+        beam_size: Of the search; the captioner's own if None.
+        n_best: Captions to keep of an image.
+        length_penalty: See `beam_search`; the captioner's own if None.
+        batch_size: Images described together.
+        metrics: Names from METRICS, separated by commas; "all", or None for none.
+        bert_model: Of bert_score: a name the library knows, or a folder.
+    """
+
+    model: str
+    dataset: str | None
+    images: Path | None
+    data_dir: Path | None
+    split: str
+    limit: int | None
+    output: Path
+    shard: Part
+    merge: tuple[Path, ...]
+    resume: bool
+    overwrite: bool
+    beam_size: int | None
+    n_best: int
+    length_penalty: float | None
+    batch_size: int
+    metrics: str | None
+    bert_model: str
+
+
+def parse(argv: list[str] | None) -> InferenceOptions:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--model", required=True, help="name or run directory")
@@ -55,29 +106,29 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--batch-size", type=positive, default=8, metavar="N")
     add("--metrics", metavar="NAME,...", help=f"all, or some of {', '.join(METRICS)}")
     add("--bert-model", default=BERT_MODEL, metavar="NAME_OR_DIR", help="of bert_score")
-    arguments = parser.parse_args(argv)
-    if arguments.dataset and not arguments.data_dir:
+    options = fill_options(InferenceOptions, parser.parse_args(argv))
+    if options.dataset and not options.data_dir:
         parser.error("--dataset needs --data-dir, the folder that holds it")
-    if arguments.images and arguments.metrics:
+    if options.images and options.metrics:
         parser.error("--metrics needs references; a folder of photos has none")
-    if arguments.shard.count > 1 and arguments.metrics:
+    if options.shard.count > 1 and options.metrics:
         parser.error("--metrics needs all images; give it with --merge, not --shard")
-    return arguments
+    return options
 
 
-def read_images(arguments: argparse.Namespace) -> dict[int | str, CaptionedImage]:
+def read_images(options: InferenceOptions) -> dict[int | str, CaptionedImage]:
     """Returns the images of the split or the folder by the ids of their results."""
-    dataset = DATASETS.get(arguments.dataset)
+    dataset = DATASETS.get(options.dataset)
     if dataset:
-        images = dataset.read(arguments.data_dir, arguments.split)
-    elif not arguments.images.is_dir():
-        raise ValueError(f"{arguments.images} is no folder; --images expects one.")
+        images = dataset.read(options.data_dir, options.split)
+    elif not options.images.is_dir():
+        raise ValueError(f"{options.images} is no folder; --images expects one.")
     else:
-        paths = list_images(arguments.images)
+        paths = list_images(options.images)
         images = [CaptionedImage(path.stem, path, ()) for path in paths]
     ids = number_ids(images, dataset)
-    found = list(zip(ids, images, strict=True))[: arguments.limit]
-    return dict(arguments.shard.of(found))
+    found = list(zip(ids, images, strict=True))[: options.limit]
+    return dict(options.shard.of(found))
 
 
 def choose_metrics(text: str | None) -> list[str]:
@@ -89,15 +140,15 @@ def choose_metrics(text: str | None) -> list[str]:
     return metrics
 
 
-def choose_settings(captioner: Captioner, arguments: argparse.Namespace) -> dict:
+def choose_settings(captioner: Captioner, options: InferenceOptions) -> dict:
     """Returns what the captions depend on, as JSON keeps it."""
-    dataset = arguments.dataset
+    dataset = options.dataset
     return {
-        "model": arguments.model,
-        "images": dataset or str(arguments.images),
-        "split": arguments.split if dataset else None,
+        "model": options.model,
+        "images": dataset or str(options.images),
+        "split": options.split if dataset else None,
     } | search_settings(
-        captioner, arguments.beam_size, arguments.n_best, arguments.length_penalty
+        captioner, options.beam_size, options.n_best, options.length_penalty
     )
 
 
@@ -106,21 +157,21 @@ def caption_images(
     images: dict[int | str, CaptionedImage],
     files: CaptionFiles,
     settings: dict,
-    arguments: argparse.Namespace,
+    options: InferenceOptions,
 ) -> tuple[dict[int | str, str], list[str]]:
     """Captions the images that are not yet; returns all captions and the problems."""
-    shards = [CaptionFiles(path).nbest for path in arguments.merge]
+    shards = [CaptionFiles(path).nbest for path in options.merge]
     records = {each["image_id"]: each for each in read_shards(shards, settings)}
-    records |= files.read(settings) if arguments.resume else {}
+    records |= files.read(settings) if options.resume else {}
     todo = {key: image.path for key, image in images.items() if key not in records}
     if todo or shards:
         files.start(settings, records.values())
     beam_size, penalty = settings["beam_size"], settings["length_penalty"]
-    batches = caption_files(captioner, todo, arguments.batch_size, beam_size, penalty)
+    batches = caption_files(captioner, todo, options.batch_size, beam_size, penalty)
     problems = []
     with tqdm(total=len(images), initial=len(images) - len(todo), unit="image") as bar:
         for beams, unreadable in batches:
-            new = [to_record(key, b[: arguments.n_best]) for key, b in beams.items()]
+            new = [to_record(key, b[: options.n_best]) for key, b in beams.items()]
             files.append(new)
             records |= {record["image_id"]: record for record in new}
             problems += unreadable
@@ -129,24 +180,24 @@ def caption_images(
     return files.write_results(finished), problems
 
 
-def run(arguments: argparse.Namespace) -> list[str]:
+def run(options: InferenceOptions) -> list[str]:
     """Captions and scores; returns the problems."""
-    files = CaptionFiles(arguments.output)
-    if not (arguments.resume or arguments.overwrite):
+    files = CaptionFiles(options.output)
+    if not (options.resume or options.overwrite):
         files.refuse_existing()
-    metrics = choose_metrics(arguments.metrics)
-    images = read_images(arguments)
-    captioner = load_captioner(arguments.model)
-    settings = choose_settings(captioner, arguments)
-    captions, problems = caption_images(captioner, images, files, settings, arguments)
+    metrics = choose_metrics(options.metrics)
+    images = read_images(options)
+    captioner = load_captioner(options.model)
+    settings = choose_settings(captioner, options)
+    captions, problems = caption_images(captioner, images, files, settings, options)
     if metrics and problems:
         problems.append(f"no scores: {len(problems)} images have no caption.")
     elif metrics:
         references = {key: image.captions for key, image in images.items()}
-        scored = score_possible(references, captions, metrics, arguments.bert_model)
+        scored = score_possible(references, captions, metrics, options.bert_model)
         files.write_scores(settings, len(images), *scored)
         print(*score_lines(*scored), sep="\n")
-        if arguments.metrics != "all":
+        if options.metrics != "all":
             problems += [f"{name} is missing: {why}" for name, why in scored[1].items()]
     print(*files.existing(), sep="\n")
     return problems

@@ -5,9 +5,21 @@ python train.py --from runs/frozen --data-dir DIR --run runs/tuned \
         --set trainable_from=block5_conv1 learning_rate=1e-4
 python train.py --from runs/tuned --objective lrp_inference --data-dir DIR \
         --run runs/weighed --set learning_rate=1e-5 epochs=1
+
+The same from Python:
+
+    from pathlib import Path
+    from train import TrainingOptions, main_attention
+
+    run = main_attention(
+        TrainingOptions(
+            run=Path("runs/frozen"), data_dir=Path("DIR"), preset="flickr8k"
+        )
+    )
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -15,11 +27,12 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 
-from command_line import positive, run_script
+from command_line import fill_options, positive, run_script
 from config import HALVES, OBJECTIVES, Config
 from dataset import DATASETS, CaptionedImage
 from models.captioner import Captioner
 from models.decoders import DECODERS
+from scoring.captions import score_captions, score_lines
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
 from training.data import (
     check_disk,
@@ -34,16 +47,25 @@ from training.devices import (
     own_folder,
     start_devices,
 )
-from training.self_critical import fit_self_critical
-from training.start import create, find_start, learning_rate, new_config, start_run
+from training.objectives import compile_for_training, objective_of
+from training.start import (
+    TrainingOptions,
+    create,
+    find_start,
+    learning_rate,
+    new_config,
+    start_run,
+)
 
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
+def parse(argv: list[str] | None) -> TrainingOptions:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", choices=DATASETS, help=f"default: {Config.dataset}")
+    parser.add_argument(
+        "--config", dest="preset", choices=DATASETS, help=f"default: {Config.dataset}"
+    )
     parser.add_argument("--decoder", choices=DECODERS)
     parser.add_argument("--objective", choices=OBJECTIVES, help="what is minimized")
     parser.add_argument("--from", dest="start", help="captioner to go on from")
@@ -63,29 +85,31 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="train in bfloat16 (the default) or float16; the weights stay float32",
     )
     parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
-    parser.add_argument("--set", nargs="+", default=[], metavar="FIELD=VALUE")
+    parser.add_argument(
+        "--set", dest="settings", nargs="+", default=[], metavar="FIELD=VALUE"
+    )
     parser.add_argument("--limit", type=positive, help="use only the first images")
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--resume", action="store_true", help="go on with a run")
     existing.add_argument("--overwrite", action="store_true", help="replace a run")
     add_device_options(parser)
-    arguments = parser.parse_args(argv)
-    for name in ("run", "cache_dir"):
-        folder = own_folder(getattr(arguments, name), arguments.host)
-        setattr(arguments, name, folder)
-    return arguments
+    options = fill_options(TrainingOptions, parser.parse_args(argv))
+    return dataclasses.replace(
+        options,
+        run=own_folder(options.run, options.host),
+        cache_dir=own_folder(options.cache_dir, options.host),
+    )
 
 
-def main_attention(arguments: argparse.Namespace) -> Path:
+def main_attention(options: TrainingOptions) -> Path:
     """Trains, keeps the best weights of the validation and returns the run folder."""
-    options = arguments.distribute, arguments.host, arguments.coordinator
-    devices = start_devices(*options)
+    devices = start_devices(options.distribute, options.host, options.coordinator)
     with devices.scope():
-        return train_on(devices, arguments)
+        return train_on(devices, options)
 
 
 def prepare(
-    devices: Devices, arguments: argparse.Namespace
+    devices: Devices, options: TrainingOptions
 ) -> tuple[Captioner, Sequence[CaptionedImage], Sequence[CaptionedImage]]:
     """Returns the captioner to train and the images of train and dev.
 
@@ -93,45 +117,39 @@ def prepare(
         ValueError: What cannot be trained so; nothing is written yet.
         OSError: The disk is too small.
     """
-    captioner = find_start(arguments)
-    config = new_config(arguments) if captioner is None else captioner.config
+    captioner = find_start(options)
+    config = new_config(options) if captioner is None else captioner.config
     devices.check(config)
-    images, validation_images = read_training(
-        config, arguments.data_dir, arguments.limit
-    )
+    images, validation_images = read_training(config, options.data_dir, options.limit)
     if captioner is None:
-        captioner = create(config, images, arguments.encoder_weights or "imagenet")
-    check_disk(captioner, images, validation_images, arguments.cache_dir)
+        captioner = create(config, images, options.encoder_weights or "imagenet")
+    check_disk(captioner, images, validation_images, options.cache_dir)
     return captioner, images, validation_images
 
 
-def train_on(devices: Devices, arguments: argparse.Namespace) -> Path:
+def train_on(devices: Devices, options: TrainingOptions) -> Path:
     """Trains on one device or on several; see `main_attention`."""
-    run = arguments.run
-    captioner, images, validation_images = prepare(devices, arguments)
+    run = options.run
+    captioner, images, validation_images = prepare(devices, options)
     config = captioner.config
-    if not arguments.resume:
+    if not options.resume:
         start_run(captioner, run)
-    batches = training_batches(captioner, images, arguments.cache_dir)
-    validation = encode_images(captioner, validation_images, arguments.cache_dir)
-    rate = learning_rate(config, config.epochs * len(batches))
-    captioner.compile_for_training(rate)
+    batches = training_batches(captioner, images, options.cache_dir)
+    validation = encode_images(captioner, validation_images, options.cache_dir)
+    compile_for_training(captioner, learning_rate(config, config.epochs * len(batches)))
     first = finished_epochs(run, len(batches))
-    callbacks = build_callbacks(captioner, validation, run, first, devices.agree)
-    if config.objective == "self_critical":
-        fit_self_critical(captioner, batches, first, callbacks)
-    else:
-        batches.start_epoch(first)
-        captioner.fit(
-            devices.own_rows(batches),
-            epochs=config.epochs,
-            initial_epoch=first,
-            shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
-            callbacks=callbacks,
-        )
+    callbacks = build_callbacks(
+        captioner, validation, run, first, score_captions, devices.agree
+    )
+    batches.start_epoch(first)
+    fit = objective_of(config).fit
+    fit(captioner, devices.own_rows(batches), first, callbacks)
     # Written last: a run with scores is finished.
     captions = read_captions(run, validation_images)
-    write_scores(run, validation_images, captions, DEFAULT_METRICS)
+    scores = write_scores(
+        run, validation_images, captions, DEFAULT_METRICS, score_captions
+    )
+    print(*score_lines(scores), sep="\n")
     (run / BACKUP).unlink()
     return run
 

@@ -34,7 +34,9 @@ NUM_WORDS = 7000
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
-    timed = contenders(arguments)
+    timed = contenders(
+        arguments.decoder, arguments.weights, arguments.words, arguments.presets
+    )
     first = {name: seconds(call) for name, call in timed.items()}
     rounds = [
         {name: seconds(call) for name, call in timed.items()}
@@ -58,18 +60,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def contenders(arguments) -> dict[str, Callable]:
+def contenders(
+    decoder: str, weights: str | None, num_words: int, presets: Sequence[str]
+) -> dict[str, Callable]:
     """Returns what is timed, by name."""
     keras.utils.set_random_seed(0)
-    config = Config(decoder=arguments.decoder)
-    encoder = build_encoder(config, arguments.weights)
+    config = Config(decoder=decoder)
+    encoder = build_encoder(config, weights)
     vocabulary = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
     captioner = Captioner(config, vocabulary, encoder)
     random = np.random.default_rng(0)
     image = random.normal(0, 60, (1, *encoder.input_shape[1:])).astype("float32")
     features = encoder(image)
-    tokens = random.integers(3, NUM_WORDS, arguments.words)
-    steps = np.arange(arguments.words)
+    tokens = random.integers(3, NUM_WORDS, num_words)
+    steps = np.arange(num_words)
 
     def explain():
         return explain_decoder(captioner, RELEVANCE, features, tokens, steps)
@@ -77,8 +81,8 @@ def contenders(arguments) -> dict[str, Callable]:
     stage = explain()
     relevance = (stage.features * stage.feature_gradient)[None]  # (1, N, h, w, D)
     timed = plain_passes(encoder, image, relevance[0])
-    timed[f"decoder, lrp, {arguments.decoder}"] = lambda: explain().logits
-    for preset in arguments.presets:
+    timed[f"decoder, lrp, {decoder}"] = lambda: explain().logits
+    for preset in presets:
         lrp = LRP(encoder, preset)
         timed[f"encoder, {preset}"] = lambda p=lrp: p(image, relevance=relevance)
     return timed

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     seconds = min(time_encoding(arguments.encoder, arguments.rounds))
     print(f"encoded by {arguments.encoder}: {ENCODED / seconds:.1f} images/s")
-    seconds = min(time_steps(arguments, TRAINED, CAPTIONS))
+    seconds = min(time_steps(arguments.decoder, arguments.rounds, TRAINED, CAPTIONS))
     print(f"trained on, features cached: {TRAINED / seconds:.1f} images/s")
     return 0
 

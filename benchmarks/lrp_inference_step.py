@@ -26,6 +26,7 @@ from models.decoders import DECODERS
 from models.encoders import build_encoder
 from models.explainers.methods import LRP_PRESET
 from models.lrp_inference import LRPInferenceCaptioner
+from training.objectives import compile_for_training
 
 NUM_IMAGES, NUM_CAPTIONS = 8, 4
 
@@ -33,7 +34,7 @@ NUM_IMAGES, NUM_CAPTIONS = 8, 4
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
-    timed = contenders(arguments)
+    timed = contenders(arguments.decoder, arguments.mode, arguments.words)
     for call in timed.values():
         call()  # compiles
     rounds = [
@@ -61,14 +62,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def contenders(arguments: argparse.Namespace) -> dict[str, Callable]:
+def contenders(decoder: str, mode: str, num_words: int) -> dict[str, Callable]:
     """Returns what is timed, by name."""
     keras.utils.set_random_seed(0)
     config = Config(
-        decoder=arguments.decoder,
+        decoder=decoder,
         objective="lrp_inference",
-        lrp_mode=arguments.mode,
-        lrp_words=arguments.words,
+        lrp_mode=mode,
+        lrp_words=num_words,
     )
     encoder = build_encoder(config)
     inputs, *labels = random_batch(NUM_IMAGES, NUM_CAPTIONS)
@@ -77,23 +78,23 @@ def contenders(arguments: argparse.Namespace) -> dict[str, Callable]:
     timed = {}
     for name, kind in {
         "plain": Captioner,
-        arguments.mode: LRPInferenceCaptioner,
+        mode: LRPInferenceCaptioner,
     }.items():
         captioner = kind(config, VOCABULARY, encoder)
-        captioner.compile_for_training(1e-5)
+        compile_for_training(captioner, 1e-5)
         batch = (inputs, *labels)
         if config.trains_on_pixels and kind is LRPInferenceCaptioner:
             batch = (inputs | {"images": images}, *labels)
         timed[f"{name} step"] = lambda c=captioner, b=batch: c.train_on_batch(*b)[0]
     if config.trains_on_pixels:
-        timed["the words' encoder passes"] = encoder_passes(encoder, images, arguments)
+        timed["the words' encoder passes"] = encoder_passes(encoder, images, num_words)
     return timed
 
 
-def encoder_passes(encoder: keras.Model, images, arguments) -> Callable:
+def encoder_passes(encoder: keras.Model, images, num_words: int) -> Callable:
     """Returns the LRP of all words through the encoder, image by image."""
     lrp = LRP(encoder, LRP_PRESET)
-    shape = (1, arguments.words, *encoder.output_shape[1:])
+    shape = (1, num_words, *encoder.output_shape[1:])
     relevance = np.random.default_rng(1).random(shape).astype("float32")
 
     def passes():

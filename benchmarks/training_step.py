@@ -16,6 +16,7 @@ from dataset.batches import pack_captions
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner
 from models.decoders import DECODERS
+from training.objectives import compile_for_training
 
 GRID, CHANNELS, NUM_WORDS, CAPTION_WORDS = (14, 14), 512, 7000, 20
 VOCABULARY = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args(argv)
     for images, captions in ((8, 4), (32, 1)):
-        seconds = time_steps(arguments, images, captions)
+        seconds = time_steps(arguments.decoder, arguments.rounds, images, captions)
         print(
             f"{keras.backend.backend()}, {arguments.decoder}, {images} images x "
             f"{captions} captions: median {statistics.median(seconds):.3f} s, "
@@ -37,17 +38,19 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def time_steps(arguments, num_images: int, num_captions: int) -> list[float]:
+def time_steps(
+    decoder: str, rounds: int, num_images: int, num_captions: int
+) -> list[float]:
     """Trains on one random batch again and again; returns the seconds of each step."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((*GRID, CHANNELS))
     encoder = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-    captioner = Captioner(Config(decoder=arguments.decoder), VOCABULARY, encoder)
-    captioner.compile_for_training(5e-4)
+    captioner = Captioner(Config(decoder=decoder), VOCABULARY, encoder)
+    compile_for_training(captioner, 5e-4)
     batch = random_batch(num_images, num_captions)
     captioner.train_on_batch(*batch)
     seconds = []
-    for _ in range(arguments.rounds):
+    for _ in range(rounds):
         start = time.perf_counter()
         captioner.train_on_batch(*batch)
         seconds.append(time.perf_counter() - start)
@@ -58,12 +61,16 @@ def random_batch(num_images: int, num_captions: int) -> tuple:
     """Returns inputs, targets and weights of random features and captions."""
     generator = np.random.default_rng(0)
     texts = generator.integers(3, NUM_WORDS, (num_images, num_captions, CAPTION_WORDS))
-    tokens, positions, targets, weights = pack_captions(
+    packed = pack_captions(
         list(texts), CAPTION_WORDS, num_captions * CAPTION_WORDS, generator
     )
     features = generator.random((num_images, *GRID, CHANNELS)).astype("float16")
-    inputs = {"features": features, "tokens": tokens, "positions": positions}
-    return inputs, targets, weights
+    inputs = {
+        "features": features,
+        "tokens": packed.tokens,
+        "positions": packed.positions,
+    }
+    return inputs, packed.targets, packed.weights
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ drawn at random: signed for every other word, nonnegative for the rest.
 """
 
 import argparse
-import logging
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from comparisons.findings import report_findings
 from config import Config
 from dataset.images import load_image
 from keras_lrp import LRP
+from keras_lrp.backend import allow_many_shapes
 from models.encoders import build_encoder, preprocess
 
 BAR = 1e-4
@@ -97,15 +97,16 @@ class Measured:
 def compare(library: Library, argv: Sequence[str] | None = None) -> int:
     """Runs the command of a library; returns its exit code, 1 for a difference."""
     arguments = parse(library, argv)
-    # Every preset and number of words is compiled once: no reason to warn.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    allow_many_shapes()  # every preset and number of words is compiled once
 
     def find() -> dict:
-        task = build_task(arguments)
+        task = build_task(
+            arguments.weights, arguments.photo, arguments.words, arguments.rounds
+        )
         python = build_environment(library.folder)
         our_side = {preset: ours(task, preset) for preset in library.presets}
         version, their_side = theirs(library, python, task)
-        findings = summarize(library, our_side, their_side)
+        findings = figures_of(library, our_side, their_side)
         return {"library": f"{library.name} {version}"} | findings
 
     name = f"comparisons.{library.package}"
@@ -128,12 +129,11 @@ def parse(library: Library, argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def build_task(arguments) -> Task:
+def build_task(weights: Path, photo: Path, num_words: int, rounds: int) -> Task:
     """Reads the photo and draws each word's relevance of the features."""
-    image = preprocess(load_image(arguments.photo), "vgg16")[None]
-    features = np.asarray(vgg16(arguments.weights)(image))
-    relevance = draw_relevance(features, arguments.words)
-    return Task(image, relevance, arguments.rounds, arguments.weights)
+    image = preprocess(load_image(photo), "vgg16")[None]
+    features = np.asarray(vgg16(weights)(image))
+    return Task(image, draw_relevance(features, num_words), rounds, weights)
 
 
 def vgg16(weights: Path) -> keras.Model:
@@ -244,7 +244,7 @@ def largest_difference(heatmaps: np.ndarray, reference: np.ndarray) -> float:
     return float((difference / np.abs(reference).max(words)).max())
 
 
-def summarize(library: Library, our_side: Mapping, their_side: Mapping) -> dict:
+def figures_of(library: Library, our_side: Mapping, their_side: Mapping) -> dict:
     """Returns the figures: what the JSON file holds.
 
     Args:

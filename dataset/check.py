@@ -32,7 +32,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--decode", action="store_true", help="open every image")
     arguments = parser.parse_args(argv)
     try:
-        splits = check(arguments)
+        splits = read_splits(
+            arguments.dataset, arguments.data_dir, arguments.splits, arguments.objects
+        )
+        check_splits(splits, arguments.decode)
     except DatasetError as error:
         found = [problem.text() for problem in error.problems]
         print(f"{arguments.dataset} cannot be used:", *found, sep="\n- ")
@@ -54,25 +57,32 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def check(arguments: argparse.Namespace) -> Splits:
-    """Reads the splits.
+def read_splits(
+    dataset: str, data_dir: Path, names: Sequence[str], with_objects: bool = False
+) -> Splits:
+    """Reads some splits.
 
     Raises:
         DatasetError: What is wrong with any of them, all at once.
     """
     reader = functools.partial(
-        DATASETS[arguments.dataset].read,
-        arguments.data_dir,
-        with_objects=arguments.objects,
+        DATASETS[dataset].read, data_dir, with_objects=with_objects
     )
-    names = list(dict.fromkeys(arguments.splits))
+    names = list(dict.fromkeys(names))
     found = all_of(*(functools.partial(reader, name) for name in names))
-    splits = dict(zip(names, found, strict=True))
+    return dict(zip(names, found, strict=True))
+
+
+def check_splits(splits: Splits, decode: bool = False) -> None:
+    """Refuses images that lie in two splits and, with `decode`, damaged ones.
+
+    Raises:
+        DatasetError: All that is wrong.
+    """
     calls = [functools.partial(refuse_overlap, splits)]
-    if arguments.decode:
+    if decode:
         calls.append(functools.partial(refuse_broken, splits))
     all_of(*calls)
-    return splits
 
 
 def refuse_overlap(splits: Splits) -> None:

@@ -32,7 +32,7 @@ def all_words(records: Sequence[dict]) -> list[ScoredWord]:
     return [ScoredWord(record, word) for record in records for word in record["words"]]
 
 
-def summarize(
+def average_scores(
     records: Sequence[dict], baseline: str | None = None
 ) -> dict[str, dict[str, dict]]:
     """Averages the scores of each method over all words.

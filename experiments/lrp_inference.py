@@ -12,15 +12,16 @@ import argparse
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import positive, run_script
+from command_line import fill_options, positive, run_script, split_names
 from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
 from evaluation.hallucination import summarize_captions
-from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
+from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
 from models import load_captioner
-from scoring.captions import check_metrics
+from scoring.captions import check_metrics, score_captions
 from training.data import encode_images
 from training.dev_scores import by_image, caption_images, read_captions, score_images
 
@@ -33,8 +34,35 @@ TUNING = (
 SHOWN = ("cider", "bleu_4", "meteor", "rouge_l")  # in the table, where computed
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
+@dataclass(frozen=True)
+class TuningOptions:
+    """What is fine-tuned and compared.
+
+    Attributes:
+        data_dir: Of the captioners' dataset.
+        output: The folder to write or go on with.
+        cache_dir: The features of images.
+        starts: The captioners, see `load_captioner`.
+        modes: Some of MODES.
+        seeds: How many trainings of each mode.
+        limit: Of the images of each split; None for all.
+        metrics: Scored on dev.
+        settings: Of fine-tuning, texts field=value.
+    """
+
+    data_dir: Path
+    output: Path
+    cache_dir: Path
+    starts: tuple[str, ...]
+    modes: tuple[str, ...]
+    seeds: int
+    limit: int | None
+    metrics: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+def parse(argv: Sequence[str] | None) -> TuningOptions:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--data-dir", type=Path, required=True)
@@ -44,28 +72,28 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--modes", nargs="+", choices=MODES, default=["plain", "context", "mean"])
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--limit", type=positive, metavar="N", help="only the first images")
-    add("--metrics", default=METRICS, metavar="NAME,...")
-    add("--set", nargs="+", default=TUNING, metavar="FIELD=VALUE")
-    return parser.parse_args(argv)
+    add("--metrics", type=split_names, default=METRICS, metavar="NAME,...")
+    add("--set", dest="settings", nargs="+", default=TUNING, metavar="FIELD=VALUE")
+    return fill_options(TuningOptions, parser.parse_args(argv))
 
 
-def run_experiment(arguments: argparse.Namespace) -> list[Path]:
+def run_experiment(options: TuningOptions) -> list[Path]:
     """Trains and scores; returns the files of the results."""
-    metrics = arguments.metrics.split(",")
-    check_metrics(metrics)
-    folders = (arguments.output, arguments.data_dir, arguments.cache_dir)
-    bench = Workbench(*folders, arguments.limit)
+    check_metrics(options.metrics)
+    bench = Workbench(
+        options.output, options.data_dir, options.cache_dir, options.limit
+    )
     settings = {
-        "set": list(arguments.set),
-        "limit": arguments.limit,
-        "metrics": metrics,
+        "set": options.settings,
+        "limit": options.limit,
+        "metrics": options.metrics,
     }
     bench.begin(settings)
     rows = {}
-    for start in arguments.starts:
-        rows |= compare(bench, start, arguments)
+    for start in options.starts:
+        rows |= compare(bench, start, options)
     summaries = {
-        row: summarize([found["scores"] for found in of_row])
+        row: over_seeds([found["scores"] for found in of_row])
         for row, of_row in rows.items()
     }
     results = {"settings": settings, "scores": summaries}
@@ -73,29 +101,30 @@ def run_experiment(arguments: argparse.Namespace) -> list[Path]:
 
 
 def compare(
-    bench: Workbench, start: str, arguments: argparse.Namespace
+    bench: Workbench, start: str, options: TuningOptions
 ) -> dict[str, list[dict]]:
     """Fine-tunes one captioner in all modes; returns the scores of each row."""
     captioner, name = load_captioner(start), Path(start).name
     dataset = choose("dataset", captioner.config.dataset, DATASETS)
-    metrics = arguments.metrics.split(",")
-    images = dataset.read(arguments.data_dir, "dev", with_objects=True)
-    images = images[: arguments.limit]
+    images = dataset.read(options.data_dir, "dev", with_objects=True)
+    images = images[: options.limit]
 
     def score(cell: str, captions: Callable[[], list[str]]) -> dict:
-        return bench.score(cell, lambda: describe(captions(), images, metrics, dataset))
+        return bench.score(
+            cell, lambda: describe(captions(), images, options.metrics, dataset)
+        )
 
     def caption_dev() -> list[str]:
         encoded = encode_images(captioner, images, bench.cache_dir)
         return caption_images(captioner, encoded)
 
     rows = {f"{name}, as it is": [score(name, caption_dev)]}
-    for mode in arguments.modes:
+    for mode in options.modes:
         of_mode = rows.setdefault(f"{name}, {mode}", [])
-        for seed in range(arguments.seeds):
-            changes = [*tuning_settings(mode, seed), *arguments.set]
+        for seed in range(options.seeds):
+            settings = (*tuning_settings(mode, seed), *options.settings)
             cell = f"{name}-{mode}-{seed}"
-            run = bench.train(cell, ["--from", start, "--set", *changes])
+            run = bench.train(cell, start=start, settings=settings)
             of_mode.append(score(cell, functools.partial(read_captions, run, images)))
     return rows
 
@@ -113,7 +142,7 @@ def describe(
         vocabulary is the number of different words, distinct the share of captions
         that no other image has.
     """
-    scores = score_images(images, captions, metrics)
+    scores = score_images(images, captions, metrics, score_captions)
     of_words = summarize_captions(
         captions, images, dataset.frequent_words, dataset.object_names
     )

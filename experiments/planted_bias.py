@@ -12,15 +12,17 @@ Stopped anywhere, the same command goes on.
 """
 
 import argparse
+import dataclasses
 import functools
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from command_line import positive, run_script
+from command_line import fill_options, positive, run_script
 from config import Config
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
@@ -35,11 +37,12 @@ from evaluation.chair import (
 )
 from evaluation.roc import best_statistics, measure_scores
 from evaluation.word_statistics import examine_words
-from experiments.workbench import MODES, Workbench, summarize, table, tuning_settings
+from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
 from models import load_captioner
 from models.decoders import DECODERS
 from report.canvas import png
 from report.roc_figures import roc_figure
+from scoring.captions import score_captions
 from scoring.explained_images import explain_images
 from training.data import encode_images
 from training.dev_scores import caption_images, score_images
@@ -50,8 +53,33 @@ METHODS = ("lrp", "attention")
 BASELINE = ("probability", "value")
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
+@dataclass(frozen=True)
+class BiasOptions:
+    """What is trained on the planted bias and fine-tuned.
+
+    Attributes:
+        output: The folder to write or go on with.
+        decoder: Of the captioners.
+        modes: Of fine-tuning, some of MODES.
+        seeds: How many trainings of each mode.
+        images: Scenes of train, dev and test.
+        encoder_weights: See `TrainingOptions`.
+        train: Settings of training, texts field=value.
+        tune: Those of fine-tuning.
+    """
+
+    output: Path
+    decoder: str
+    modes: tuple[str, ...]
+    seeds: int
+    images: tuple[int, int, int]
+    encoder_weights: str
+    train: tuple[str, ...]
+    tune: tuple[str, ...]
+
+
+def parse(argv: Sequence[str] | None) -> BiasOptions:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--output", type=Path, required=True, help="folder to write or go on with")
@@ -68,22 +96,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     tuning = ["epochs=2", "learning_rate=5e-4"]
     add("--tune", nargs="+", default=tuning, metavar="FIELD=VALUE")
-    return parser.parse_args(argv)
+    return fill_options(BiasOptions, parser.parse_args(argv))
 
 
-def run_experiment(arguments: argparse.Namespace) -> list[Path]:
+def run_experiment(options: BiasOptions) -> list[Path]:
     """Trains, counts and explains; returns the files of the results."""
-    folder = arguments.output
+    folder = options.output
     bench = Workbench(folder, folder / "scenes", folder / "cache")
     free = ("output", "seeds", "modes")  # more of them can be added later
-    settings = {k: v for k, v in vars(arguments).items() if k not in free}
+    given = dataclasses.asdict(options)
+    settings = {name: value for name, value in given.items() if name not in free}
     bench.begin(settings)
-    counts = dict(zip(("train", "dev", "test"), arguments.images, strict=True))
+    counts = dict(zip(("train", "dev", "test"), options.images, strict=True))
     folder = write_scenes(bench.data_dir, counts, bias=BIAS)
     images = SCENES.read(folder, "test", with_objects=True)
     counted, words = defaultdict(list), []
-    for seed in range(arguments.seeds):
-        runs = train_all(bench, arguments, seed)
+    for seed in range(options.seeds):
+        runs = train_all(bench, options, seed)
         for mode, run in runs.items():
             score = functools.partial(count, bench, run, images)
             counted[mode].append(bench.score(f"{mode}-{seed}", score))
@@ -92,20 +121,20 @@ def run_experiment(arguments: argparse.Namespace) -> list[Path]:
     return write_results(bench, settings, counted, words)
 
 
-def train_all(
-    bench: Workbench, arguments: argparse.Namespace, seed: int
-) -> dict[str, Path]:
+def train_all(bench: Workbench, options: BiasOptions, seed: int) -> dict[str, Path]:
     """Trains a captioner and fine-tunes it in every mode; returns the runs."""
-    new = ["--config", SCENES.name, "--decoder", arguments.decoder]
-    new += ["--encoder-weights", arguments.encoder_weights]
     start = bench.train(
-        f"start-{seed}", [*new, "--set", f"seed={seed}", *arguments.train]
+        f"start-{seed}",
+        preset=SCENES.name,
+        decoder=options.decoder,
+        encoder_weights=options.encoder_weights,
+        settings=(f"seed={seed}", *options.train),
     )
     runs = {"start": start}
-    for mode in arguments.modes:
-        changes = [*tuning_settings(mode, seed), *arguments.tune]
-        fields = ["--from", str(start), "--set", *changes]
-        runs[mode] = bench.train(f"{mode}-{seed}", fields)
+    for mode in options.modes:
+        settings = (*tuning_settings(mode, seed), *options.tune)
+        name = f"{mode}-{seed}"
+        runs[mode] = bench.train(name, start=str(start), settings=settings)
     return runs
 
 
@@ -128,7 +157,7 @@ def count(
         f"{BIAS.kind}_recalled": recalled,
         "difference": recalled - hallucinated,
         "chair_i": chair_scores(named, shown)["chair_i"]["mean"],
-        "cider": score_images(images, texts, ("cider",))["cider"],
+        "cider": score_images(images, texts, ("cider",), score_captions)["cider"],
     }
 
 
@@ -166,8 +195,8 @@ def write_results(
         words: Of each seed and image what `examine_boats` returns.
     """
     areas = [areas_of(of_seed) for of_seed in words]
-    areas = summarize([of_seed for of_seed in areas if of_seed])
-    counted = {mode: summarize(of_mode) for mode, of_mode in counted.items()}
+    areas = over_seeds([of_seed for of_seed in areas if of_seed])
+    counted = {mode: over_seeds(of_mode) for mode, of_mode in counted.items()}
     results = {"settings": settings, "captions": counted, "areas": areas}
     of_areas = {name: {"area under ROC": value} for name, value in areas.items()}
     tables = [table("fine-tuning", counted), table("score of a word", of_areas)]

@@ -11,6 +11,7 @@ import train
 from config import LRP_MODES
 from dataset.files import write_whole
 from training.dev_scores import SCORES
+from training.start import TrainingOptions
 
 MODES = ("plain", *LRP_MODES)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
@@ -51,12 +52,12 @@ class Workbench:
             )
         write_whole(path, text.encode())
 
-    def train(self, name: str, arguments: Sequence[str]) -> Path:
+    def train(self, name: str, **wanted) -> Path:
         """Trains a run unless it is finished; one that was stopped goes on.
 
         Args:
             name: Of the run.
-            arguments: Of train.py, but the folders and the limit.
+            **wanted: Fields of `TrainingOptions`, but the folders and the limit.
 
         Returns:
             The run directory.
@@ -65,11 +66,15 @@ class Workbench:
         if (run / SCORES).is_file():
             return run
         if (run / "config.json").is_file():
-            arguments = ["--resume"]
-        same = ["--data-dir", self.data_dir, "--cache-dir", self.cache_dir]
-        same += [] if self.limit is None else ["--limit", self.limit]
-        arguments = [*map(str, ("--run", run, *same)), *arguments]
-        return train.main_attention(train.parse(arguments))
+            wanted = {"resume": True}
+        options = TrainingOptions(
+            run=run,
+            data_dir=self.data_dir,
+            cache_dir=self.cache_dir,
+            limit=self.limit,
+            **wanted,
+        )
+        return train.main_attention(options)
 
     def score(self, name: str, compute: Callable[[], object]):
         """Returns what is computed, or what was computed before, as JSON has it."""
@@ -101,7 +106,7 @@ def tuning_settings(mode: str, seed: int) -> list[str]:
     return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
 
 
-def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, dict]:
+def over_seeds(scores: Sequence[Mapping[str, float]]) -> dict[str, dict]:
     """Returns each score's mean and deviation over the seeds, and its values.
 
     The deviation is that of a sample; of one value it is 0. NaN stays NaN.
@@ -119,11 +124,11 @@ def summarize(scores: Sequence[Mapping[str, float]]) -> dict[str, dict]:
 
 
 def table(head: str, rows: Mapping[str, Mapping[str, dict]]) -> str:
-    """Writes summaries as a Markdown table.
+    """Writes scores over seeds as a Markdown table.
 
     Args:
         head: Of the column of the names.
-        rows: Of each name what `summarize` returns; all have the same scores.
+        rows: Of each name what `over_seeds` returns; all have the same scores.
     """
     names = list(next(iter(rows.values()), ()))
     lines = [

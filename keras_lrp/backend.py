@@ -5,6 +5,7 @@ compile a function outside `fit`. These functions are what the project needs of
 both, for TensorFlow and for JAX.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import keras
@@ -107,3 +108,8 @@ def share_of_replica(weights):
         return 1.0
     total = ops.sum(weights)
     return total / replica.all_reduce(tf.distribute.ReduceOp.MEAN, total)
+
+
+def allow_many_shapes() -> None:
+    """Silences the warning that a function is compiled for one shape after another."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

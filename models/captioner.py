@@ -24,7 +24,6 @@ from models.encoders import (
 )
 from models.generation.beam_search import IMPOSSIBLE, Hypotheses, beam_search
 from models.generation.sampling import sample_captions
-from models.objective import Adam, TokenCrossEntropy, token_accuracy
 from models.run_files import (
     RUN_FILES,
     SHARED_ENCODER,
@@ -104,28 +103,6 @@ class Captioner(keras.Model):
             ops.cast(inputs[name], "int32") for name in ("tokens", "positions")
         )
         return self.decoder(features, tokens, positions, training=training)
-
-    def compile_for_training(self, learning_rate) -> None:
-        """Compiles with Adam, the masked cross-entropy and the settings of config."""
-        config = self.config
-        average = config.weight_average
-        critical = config.objective == "self_critical"
-        self.compile(
-            optimizer=Adam(
-                learning_rate,
-                self._rate_factors(),
-                clip_value=config.clip_value,
-                use_ema=average > 0,
-                ema_momentum=average or 0.99,
-            ),
-            loss=TokenCrossEntropy(
-                temperature=config.temperature, reduction="sum_over_batch_size"
-            )
-            if critical
-            else TokenCrossEntropy(config.label_smoothing),
-            weighted_metrics=None if critical else [token_accuracy],
-            jit_compile=keras.backend.backend() == "jax",
-        )
 
     def take_weights(self, other: "Captioner") -> None:
         """Takes the encoder of another captioner, and of its decoder what fits.
@@ -331,11 +308,6 @@ class Captioner(keras.Model):
             return features
         with computing_in(policy, self.trained_part):
             return self.trained_part(features, training=training)
-
-    def _rate_factors(self) -> list[float]:
-        of_encoder = {id(variable) for variable in self.encoder.variables}
-        rates = (1.0, self.config.encoder_rate)
-        return [rates[id(v) in of_encoder] for v in self.trainable_variables]
 
     def _to_caption(self, tokens, log_probabilities, score) -> Caption:
         words = tuple(self.vocabulary.decode(tokens))

@@ -24,7 +24,7 @@ from dataset.flickr import FLICKR30K
 from dataset.vocabulary import PADDING
 from models.captioner import Captioner
 from models.encoders import build_encoder
-from models.keras_words import Words, arrange_words, read_words
+from models.keras_words import KerasWords, arrange_words, read_words
 
 TRAINED_ON = {dataset.name: dataset for dataset in (FLICKR30K, COCO2017)}
 NEVER = -1e4  # a logit whose probability is 0; half precision still holds it
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(output)
 
 
-def convert(path: str | Path, words: Words, preset: Config) -> Captioner:
+def convert(path: str | Path, words: KerasWords, preset: Config) -> Captioner:
     """Builds the captioner whose weights a published file holds.
 
     Args:
@@ -263,7 +263,7 @@ def _size(stored, places: dict[str, int]) -> int | None:
     return statistics.mode(sizes) if sizes else None
 
 
-def _permute(array: np.ndarray, path: str, words: Words) -> np.ndarray:
+def _permute(array: np.ndarray, path: str, words: KerasWords) -> np.ndarray:
     """Brings the axis of the words, where there is one, into our order."""
     if path not in WORD_AXES:
         return array

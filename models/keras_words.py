@@ -12,7 +12,7 @@ SPECIAL_WORDS = {START: "szeros", END: "zeros"}
 
 
 @dataclass(frozen=True)
-class Words:
+class KerasWords:
     """The tokenizer's words and where they are in ours.
 
     Attributes:
@@ -79,7 +79,7 @@ def _in_order(path, numbers: dict) -> list[str]:
     return sorted(numbers, key=numbers.get)
 
 
-def arrange_words(words: list[str]) -> Words:
+def arrange_words(words: list[str]) -> KerasWords:
     """Gives the tokenizer's words their ids, in its order after the special ones.
 
     The tokenizer keeps apostrophes at a word's edges and stray signs. Such a word gets
@@ -109,7 +109,7 @@ def arrange_words(words: list[str]) -> Words:
     _warn("are spelled without the signs at their edges", changed, len(words))
     _warn("are left out, having no spelling of their own", left_out, len(words))
     vocabulary = Vocabulary([*places][len(special) :])
-    return Words(vocabulary, tuple(places.values()), len(words))
+    return KerasWords(vocabulary, tuple(places.values()), len(words))
 
 
 def _warn(what: str, words: list[str], total: int) -> None:

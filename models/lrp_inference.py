@@ -60,7 +60,7 @@ class Prediction(NamedTuple):
     weighed: object
 
 
-class Words(NamedTuple):
+class WeighedWords(NamedTuple):
     """The words that are weighed, K of each image.
 
     Attributes:
@@ -142,7 +142,7 @@ class LRPInferenceCaptioner(Captioner):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred.logits, sample_weight)
 
-    def _weigh_parts(self, parts: Sequence, kept, words: Words):
+    def _weigh_parts(self, parts: Sequence, kept, words: WeighedWords):
         """Predicts the words anew from the parts, weighted by their relevance."""
         kept, *parts = (select(part[:, None], words.places) for part in (kept, *parts))
         strength = self._strength(words)[..., None]
@@ -155,7 +155,7 @@ class LRPInferenceCaptioner(Captioner):
         weighed = (w * part for w, part in zip(weights, parts, strict=True))
         return self.decoder.predict_words(PLAIN, kept * total(weighed))
 
-    def _scale_logits(self, logits, inputs: dict, features, words: Words):
+    def _scale_logits(self, logits, inputs: dict, features, words: WeighedWords):
         """Scales the logits of the words by a statistic of their pixel relevance."""
         relevance = self.pixel_relevance(inputs, features, words)
         statistic = STATISTICS[self.config.lrp_mode](scaled(relevance))  # (B, K)
@@ -164,7 +164,7 @@ class LRPInferenceCaptioner(Captioner):
         weighed = select(logits[:, None], words.places)
         return weighed * ops.cast(1.0 + change * of_word, weighed.dtype)
 
-    def pixel_relevance(self, inputs: dict, features, words: Words):
+    def pixel_relevance(self, inputs: dict, features, words: WeighedWords):
         """Explains the logits of words by the pixels, as the method lrp does.
 
         Args:
@@ -200,11 +200,11 @@ class LRPInferenceCaptioner(Captioner):
         pixels = ops.reshape(ops.sum(pixels, axis=-1), (-1, num_words, height * width))
         return ops.stop_gradient(pixels)
 
-    def _strength(self, words: Words):
+    def _strength(self, words: WeighedWords):
         return self.config.lrp_strength * words.weight
 
 
-def choose_words(logits, is_content, limit: int) -> Words:
+def choose_words(logits, is_content, limit: int) -> WeighedWords:
     """Finds the likeliest words and takes the content words, at most `limit`.
 
     These are the first ones; an image's captions come in random order.
@@ -218,7 +218,7 @@ def choose_words(logits, is_content, limit: int) -> Words:
     weight, places = ops.top_k(
         ops.take(is_content, tokens), min(limit, logits.shape[1])
     )
-    return Words(places, ops.take_along_axis(tokens, places, axis=1), weight)
+    return WeighedWords(places, ops.take_along_axis(tokens, places, axis=1), weight)
 
 
 def parts_relevance(

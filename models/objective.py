@@ -1,4 +1,4 @@
-"""What training minimizes, and how."""
+"""The optimizer and the loss of training."""
 
 import keras
 from keras import ops

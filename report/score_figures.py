@@ -124,9 +124,10 @@ def _draw_example(figure: Figure, example: Example, left: float, bottom: float) 
     picture = overlay(example.photo, heatmaps(example.relevance))
     axes = show_at(figure, picture, left, bottom, (TILE, TILE))
     height, width = example.photo.shape[:2]
-    for xmin, ymin, xmax, ymax in example.boxes:
-        corner = (xmin * width - 0.5, ymin * height - 0.5)
-        size = ((xmax - xmin) * width, (ymax - ymin) * height)
+    for box in example.boxes:
+        least, most = np.reshape(box, (2, 2))  # (x, y) of two opposite corners
+        corner = least * (width, height) - 0.5
+        size = (most - least) * (width, height)
         for colour, line in (("white", 2.4), (INK, 1.1)):
             style = {"fill": False, "edgecolor": colour, "linewidth": line}
             axes.add_patch(Rectangle(corner, *size, **style))

@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation import faithfulness
 from evaluation.faithfulness import FIRST_STEP, PATCH_SIZE, RANDOM, SHARES
-from evaluation.score_tables import all_words, summarize, table_lines, to_csv
+from evaluation.score_tables import all_words, average_scores, table_lines, to_csv
 from models import Captioner, Explanation
 from models.explainers.deletion import delete_patches, delete_words
 from scoring.explained_images import ExplainedImage
@@ -112,7 +112,7 @@ def write_deletion(files: ScoreFiles, records: Sequence[dict]) -> dict:
         num_words = len(all_words(table))
         if not num_words:
             continue
-        means, above = summarize(table), summarize(table, RANDOM)
+        means, above = average_scores(table), average_scores(table, RANDOM)
         found[what] = {"num_words": num_words, "scores": means, "above_random": above}
         names = [name for name in SHOWN if name in means[RANDOM]]
         print(

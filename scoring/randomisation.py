@@ -12,12 +12,13 @@ import collections
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from command_line import positive
+from command_line import fill_options, positive, run_script
 from dataset.images import list_images, load_image
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
@@ -31,24 +32,26 @@ COLUMNS = ("signed ranks", "absolute ranks", "cosine")
 Maps = dict[str, np.ndarray]  # method -> relevance (T, H, W)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the table."""
-    arguments = parse(argv)
-    try:
-        paths = list_images(arguments.images)[: arguments.limit]
-        images = [load_image(path) for path in paths]
-        captioner = load_captioner(arguments.model)
-        methods = choose_methods(arguments.methods, captioner)
-        generator = np.random.default_rng(arguments.seed)
-        table = compare(captioner, images, methods, generator)
-    except (ValueError, OSError) as error:
-        print(f"randomisation: {error}", file=sys.stderr)
-        return 2
-    print_table(table)
-    return 0
+@dataclass(frozen=True)
+class RandomisationOptions:
+    """What is explained before and after the weights are shuffled.
+
+    Attributes:
+        images: The folder of photos.
+        model: The captioner, see `load_captioner`.
+        methods: Names from METHODS separated by commas, or "all".
+        limit: Of the photos.
+        seed: Of the shuffling.
+    """
+
+    images: Path
+    model: str
+    methods: str
+    limit: int
+    seed: int
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> RandomisationOptions:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
@@ -58,7 +61,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--methods", default="all", metavar="NAME,...", help=without)
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
     add("--seed", type=int, default=0, help="of the shuffling")
-    return parser.parse_args(argv)
+    return fill_options(RandomisationOptions, parser.parse_args(argv))
+
+
+def run(options: RandomisationOptions) -> None:
+    """Explains, shuffles and compares; prints the table."""
+    paths = list_images(options.images)[: options.limit]
+    images = [load_image(path) for path in paths]
+    captioner = load_captioner(options.model)
+    methods = choose_methods(options.methods, captioner)
+    generator = np.random.default_rng(options.seed)
+    print_table(compare(captioner, images, methods, generator))
 
 
 def compare(
@@ -67,7 +80,7 @@ def compare(
     methods: Sequence[str],
     generator: np.random.Generator,
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Compares the maps of the images' captions at every stage of randomisation.
+    """Compares the maps of the images' captions at every level of randomisation.
 
     Args:
         captioner: What is explained.
@@ -76,7 +89,7 @@ def compare(
         generator: Shuffles the weights.
 
     Returns:
-        For each method and stage the similarities of COLUMNS (words, 3).
+        For each method and level the similarities of COLUMNS (words, 3).
     """
     texts = [
         captioner.caption_features(captioner.encode(i[None]))[0].text for i in images
@@ -86,11 +99,11 @@ def compare(
     for maps, others in itertools.pairwise(original):
         for method, values in similarities(maps, others):
             found[method, CONTROL].append(values)
-    for stage, other in randomised_captioners(captioner, generator):
+    for level, other in randomised_captioners(captioner, generator):
         explained = explain_all(other, images, texts, methods)
         for maps, changed in zip(original, explained, strict=True):
             for method, values in similarities(maps, changed):
-                found[method, stage].append(values)
+                found[method, level].append(values)
     return {key: np.array(values) for key, values in found.items()}
 
 
@@ -119,15 +132,20 @@ def similarities(first: Maps, second: Maps) -> Iterator[tuple[str, tuple]]:
 def print_table(table: dict[tuple[str, str], np.ndarray]) -> None:
     """Prints means over words; a map that is constant has no ranks and is left out."""
     print(f"{'method':17}{'shuffled':19}{'words':>6}", *(f"{c:>15}" for c in COLUMNS))
-    for method, stage in sorted(table, key=lambda key: list(METHODS).index(key[0])):
-        values = table[method, stage]
+    for method, level in sorted(table, key=lambda key: list(METHODS).index(key[0])):
+        values = table[method, level]
         means = [f"{mean:15.3f}" for mean in _means(values)]
-        print(f"{method:17}{stage:19}{len(values):6}", *means)
+        print(f"{method:17}{level:19}{len(values):6}", *means)
 
 
 def _means(values: np.ndarray) -> list[float]:
     known = [column[np.isfinite(column)] for column in values.T]
     return [column.mean() if len(column) else np.nan for column in known]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("randomisation", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from models.captioner import Captioner
 
 LAST_CONVOLUTIONS = 3  # in VGG16 the last block
-STAGES = ("decoder", "last convolutions", "everything")
+LEVELS = ("decoder", "last convolutions", "everything")
 
 
 def randomised_captioners(
@@ -30,15 +30,15 @@ def randomised_captioners(
         generator: Shuffles.
 
     Yields:
-        The names of STAGES, each with the copy.
+        The names of LEVELS, each with the copy.
     """
     copy = copy_captioner(captioner)
     layers = copy.encoder.layers
     last = _last_convolutions(layers)
     parts = ([copy.decoder], layers[last:], layers[:last])
-    for stage, part in zip(STAGES, parts, strict=True):
+    for level, part in zip(LEVELS, parts, strict=True):
         shuffle_weights(part, generator)
-        yield stage, copy
+        yield level, copy
 
 
 def copy_captioner(captioner: Captioner) -> Captioner:

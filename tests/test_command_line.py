@@ -1,10 +1,11 @@
 """What the command lines have in common."""
 
 import argparse
+from dataclasses import dataclass
 
 import pytest
 
-from command_line import WHOLE, Part, part, run_script
+from command_line import WHOLE, Part, fill_options, part, run_script, split_names
 
 
 def test_parts_share_the_work():
@@ -57,3 +58,19 @@ def test_a_stopped_script_says_how_it_goes_on(capsys):
 def test_other_errors_are_mistakes_of_ours():
     with pytest.raises(KeyError):
         run_script("a.py", lambda: stop(KeyError))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some options."""
+
+    names: tuple[str, ...]
+    limit: int = 3
+
+
+def test_options_are_filled_by_their_names():
+    parsed = argparse.Namespace(names=["a", "b"], limit=5, other=1)
+    assert fill_options(Chosen, parsed) == Chosen(("a", "b"), 5)
+    assert fill_options(Chosen, parsed, names=split_names("c,d")).names == ("c", "d")
+    with pytest.raises(AttributeError, match="limit"):
+        fill_options(Chosen, argparse.Namespace(names=[]))

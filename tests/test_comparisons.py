@@ -63,7 +63,7 @@ def test_largest_difference_by_hand():
 
 def test_figures_and_their_table():
     ours = {"epsilon": measured([[4.0]], 1.0), "z_plus": measured([[3.0]], 1.0)}
-    figures = external.summarize(LIBRARY, ours, {"theirs": measured([[4.0]], 5.0)})
+    figures = external.figures_of(LIBRARY, ours, {"theirs": measured([[4.0]], 5.0)})
     assert figures["agrees"]
     assert figures["differences"] == {"theirs": {"epsilon": 0.0, "z_plus": 0.25}}
     assert figures["times_faster"] == {"theirs": 5.0}
@@ -72,7 +72,7 @@ def test_figures_and_their_table():
     assert "agrees, bar 1e-04" in table
     assert "NOT" not in table
 
-    figures = external.summarize(LIBRARY, ours, {"theirs": measured([[5.0]], 5.0)})
+    figures = external.figures_of(LIBRARY, ours, {"theirs": measured([[5.0]], 5.0)})
     assert not figures["agrees"]
     table = "\n".join(external.table({"library": "Other 1.0"} | figures))
     assert "DOES NOT AGREE" in table
@@ -243,7 +243,7 @@ def test_ours_agree_with_the_definitions_of_quantus(tmp_path, monkeypatch, capsy
 def test_what_differs_from_quantus_is_told(wrong):
     comparison = comparisons.Comparison("mine", "Theirs", "", {}, np.array([1.0, 0.5]))
     answer = {"version": "1.0", "0": np.array([1.0, wrong])}
-    figures = quantus.summarize([comparison], answer)
+    figures = quantus.figures_of([comparison], answer)
     assert not figures["agrees"]
     assert "DOES NOT AGREE" in "\n".join(quantus.table(figures))
 

@@ -15,7 +15,7 @@ from dataset.scenes import write_scenes
 from dataset.scenes.other_layouts import write_like_flickr30k
 from evaluation.localization import CHANCE
 from models import METHODS
-from scoring import script
+from scoring import scored_images
 
 FAST = [name for name, method in METHODS.items() if not method.is_extra]
 BALLS = ("dev_000001", "dev_000002", "dev_000004")  # scenes with a ball
@@ -135,7 +135,7 @@ def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
     options = ["--methods", "attention", "--batch-size", 1]
     straight = output.with_name("straight.json")
     assert run(straight, scenes, *options) == 0
-    explain_images, seen = script.explain_images, []
+    explain_images, seen = scored_images.explain_images, []
 
     def stop_at_the_fourth(captioner, images, *rest):
         for image in explain_images(captioner, images, *rest):
@@ -144,7 +144,7 @@ def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
             seen.append(image.record.image_id)
             yield image
 
-    monkeypatch.setattr(script, "explain_images", stop_at_the_fourth)
+    monkeypatch.setattr(scored_images, "explain_images", stop_at_the_fourth)
     assert run(output, scenes, *options) == 2
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert not any(path.exists() for path in beside(output))

@@ -164,11 +164,11 @@ def test_a_killed_run_goes_on(scenes, captions, output, monkeypatch, capsys):
     expected = read(output), read_csv(output)
     examine, calls = examine_word.examine, []
 
-    def stop_at_third(captioner, image, arguments):
+    def stop_at_third(captioner, deleted, image):
         calls.append(image.record.image_id)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return examine(captioner, image, arguments)
+        return examine(captioner, deleted, image)
 
     monkeypatch.setattr(examine_word, "examine", stop_at_third)
     assert run(output, scenes, *options, "--overwrite") == 2

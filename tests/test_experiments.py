@@ -12,7 +12,7 @@ from config import Config
 from dataset.scenes import read_scenes, write_scenes
 from dataset.vocabulary import Vocabulary
 from experiments import lrp_inference, planted_bias
-from experiments.workbench import summarize, table, tuning_settings
+from experiments.workbench import over_seeds, table, tuning_settings
 from models.captioner import Captioner
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -33,11 +33,11 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     output, names = tmp_path / "out", []
     main_attention = train.main_attention
 
-    def remember(arguments):
-        names.append(arguments.run.name)
+    def remember(options):
+        names.append(options.run.name)
         if names == ["start-0", "plain-0"]:
             raise ValueError("killed")
-        return main_attention(arguments)
+        return main_attention(options)
 
     monkeypatch.setattr(train, "main_attention", remember)
     assert planted_bias.main(arguments_of(output)) == 2
@@ -112,7 +112,7 @@ def test_every_named_boat_is_scored(tmp_path, monkeypatch):
 
 
 def test_summaries_and_tables():
-    summary = summarize([{"a": 1.0, "b_c": 0.5}, {"a": 3.0, "b_c": 0.5}])
+    summary = over_seeds([{"a": 1.0, "b_c": 0.5}, {"a": 3.0, "b_c": 0.5}])
     expected = {"mean": 2.0, "deviation": 2**0.5, "values": [1.0, 3.0]}
     assert summary["a"] == expected
     assert table("mode", {"plain": summary}).splitlines() == [
@@ -120,7 +120,7 @@ def test_summaries_and_tables():
         "| --- | --- | --- |",
         "| plain | 2.000 ± 1.414 | 0.500 ± 0.000 |",
     ]
-    assert summarize([]) == {}
+    assert over_seeds([]) == {}
 
 
 @pytest.mark.parametrize("mode", ["plain", "context", "mean"])

@@ -29,11 +29,12 @@ from models.encoders import preprocess
 from models.explainers.methods import RELEVANCE
 from models.lrp_inference import (
     LRPInferenceCaptioner,
-    Words,
+    WeighedWords,
     choose_words,
     parts_relevance,
     scaled,
 )
+from training.objectives import compile_for_training
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -247,7 +248,7 @@ def test_pixel_relevance_equals_the_explanations(decoder):
         "positions": positions,
         "images": preprocess(images, "vgg16"),
     }
-    words = Words(places, np.array(explained), np.ones((2, 2)))
+    words = WeighedWords(places, np.array(explained), np.ones((2, 2)))
     found = numpy_of(captioner.pixel_relevance(inputs, features, words))[0]
     for image, text, maps, steps in zip(images, texts, found, places, strict=True):
         expected = explain(captioner, image, caption=text).pixels.sum(-1)
@@ -276,7 +277,9 @@ def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
     relevance = np.array([[[1.0, -1.0, 4.0, 4.0], [0.0, 0.0, 0.0, 1.0]]], "float32")
     monkeypatch.setattr(captioner, "pixel_relevance", lambda *_: relevance)
     logits = np.arange(12, dtype="float32").reshape(1, 3, 4)
-    words = Words(np.array([[2, 0]]), np.array([[1, 3]]), np.ones((1, 2), "float32"))
+    words = WeighedWords(
+        np.array([[2, 0]]), np.array([[1, 3]]), np.ones((1, 2), "float32")
+    )
     weighed = captioner._scale_logits(logits, {}, None, words)
     np.testing.assert_allclose(weighed, [[[8, 18, 10, 11], [0, 1, 2, 4.5]]])
 
@@ -288,7 +291,7 @@ def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
 @pytest.mark.parametrize("settings", [{}, {"lrp_strength": 0.7, "lrp_lambda": 0.2}])
 def test_the_loss_equals_the_formulas(decoder, settings):
     captioner = build(decoder=decoder, label_smoothing=0.1, **settings)
-    captioner.compile_for_training(1e-3)
+    compile_for_training(captioner, 1e-3)
     batch = random_batch()
     loss, _ = captioner.test_on_batch(*batch)
     assert loss == pytest.approx(slow_loss(captioner, *batch), rel=1e-4)
@@ -299,7 +302,7 @@ def test_the_loss_equals_the_formulas(decoder, settings):
 
 
 def compiled(captioner, rate=1e-2):
-    captioner.compile_for_training(rate)
+    compile_for_training(captioner, rate)
     return captioner
 
 
@@ -333,7 +336,7 @@ def test_no_gradient_flows_through_the_weights(monkeypatch):
         monkeypatch.setattr(models.lrp_inference, "parts_relevance", function)
         captioner = build(dropout=0.0)
         before = captioner.decoder.get_weights()
-        captioner.compile_for_training(1.0)
+        compile_for_training(captioner, 1.0)
         captioner.compile(keras.optimizers.SGD(1.0), captioner.loss)
         captioner.train_on_batch(*batch)
         after = captioner.decoder.get_weights()

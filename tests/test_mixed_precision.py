@@ -22,6 +22,7 @@ from models.decoders import DECODERS
 from models.encoders import computing_in
 from models.lrp_inference import LRPInferenceCaptioner
 from training.callbacks import averaged_weights
+from training.objectives import compile_for_training
 from training.start import new_config
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -81,7 +82,7 @@ def test_only_softmax_and_logits_are_computed_in_float32(monkeypatch, decoder, h
 
 def train_five_steps(captioner) -> list[float]:
     """Returns the loss of each step."""
-    captioner.compile_for_training(0.02)
+    compile_for_training(captioner, 0.02)
     batch = batch_of(captioner)
     return [float(captioner.train_on_batch(*batch)[0]) for _ in range(5)]
 
@@ -127,14 +128,14 @@ def test_words_are_judged_again_in_mixed_precision(decoder):
         encoder = tiny_encoder()
         captioner = LRPInferenceCaptioner(config, Vocabulary(WORDS), encoder)
         randomize(captioner.decoder, 0)
-        captioner.compile_for_training(0.01)
+        compile_for_training(captioner, 0.01)
         losses[precision] = float(captioner.train_on_batch(*batch_of(captioner))[0])
     assert losses["bfloat16"] == pytest.approx(losses[""], rel=0.05)
 
 
 def test_a_step_whose_gradients_are_not_finite_is_left_out():
     captioner = half_captioner("float16")
-    captioner.compile_for_training(0.1)
+    compile_for_training(captioner, 0.1)
     optimizer, batch = captioner.optimizer, batch_of(captioner)
     optimizer.build(captioner.trainable_variables)
     optimizer.dynamic_scale.assign(2.0**120)
@@ -219,8 +220,8 @@ def test_the_option_is_bfloat16_unless_it_says_more():
         (["--mixed-precision", "float16"], "float16"),
         ([], ""),
     ):
-        arguments = train.parse([*paths, *options])
-        assert new_config(arguments).mixed_precision == expected
+        parsed = train.parse([*paths, *options])
+        assert new_config(parsed).mixed_precision == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Shuffled weights: in the copy alone, stage by stage, and what the table shows."""
+"""Shuffled weights: in the copy alone, level by level, and what the table shows."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner
 from models.explainers.explain import explain
 from scoring import randomisation
-from scoring.randomised_captioners import STAGES, copy_captioner, randomised_captioners
+from scoring.randomised_captioners import LEVELS, copy_captioner, randomised_captioners
 
 DECODERS = ("adaptive_attention", "grid_td")
 
@@ -54,13 +54,13 @@ def test_the_copy_loses_its_weights_from_the_words_on(decoder):
     kept = [weight.numpy() for weight in captioner.weights]
     assert changed(captioner, copy_captioner(captioner)) == set()
     generator = np.random.default_rng(0)
-    stages = [
-        (stage, changed(captioner, copy))
-        for stage, copy in randomised_captioners(captioner, generator)
+    levels = [
+        (level, changed(captioner, copy))
+        for level, copy in randomised_captioners(captioner, generator)
     ]
     last = {"decoder", "conv1", "conv2", "conv3"}
     every = last | {"first", "conv0"}
-    assert stages == [*zip(STAGES, ({"decoder"}, last, every), strict=True)]
+    assert levels == [*zip(LEVELS, ({"decoder"}, last, every), strict=True)]
     for weight, values in zip(captioner.weights, kept, strict=True):
         np.testing.assert_array_equal(weight, values)
 
@@ -89,7 +89,7 @@ def test_explanations_follow_the_weights_of_the_copy():
         assert np.abs(pixels - before).max() > 1e-3 * np.abs(before).max()
 
 
-def test_the_table_compares_every_stage(tmp_path, monkeypatch, capsys):
+def test_the_table_compares_every_level(tmp_path, monkeypatch, capsys):
     captioner = tiny_captioner()
     bias = captioner.decoder.predictor.bias
     bias.assign(bias + np.where(np.arange(bias.shape[0]) == END, -1e3, 0.0))
@@ -102,9 +102,9 @@ def test_the_table_compares_every_stage(tmp_path, monkeypatch, capsys):
     assert randomisation.main([*arguments, "--limit", "2"]) == 0
     header, *lines = capsys.readouterr().out.splitlines()
     assert header.split("  ")[-1].strip() == "cosine"
-    stages = (randomisation.CONTROL, *STAGES)
+    levels = (randomisation.CONTROL, *LEVELS)
     assert [[line[:17].strip(), line[17:36].strip()] for line in lines] == [
-        [method, stage] for method in ("lrp", "attention") for stage in stages
+        [method, level] for method in ("lrp", "attention") for level in levels
     ]
     words = [int(line[36:42]) for line in lines]
     assert words == 2 * [8, 16, 16, 16]

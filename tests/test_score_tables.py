@@ -10,9 +10,9 @@ from evaluation.intervals import bootstrap_interval
 from evaluation.localization import CHANCE
 from evaluation.score_tables import (
     all_words,
+    average_scores,
     choose_examples,
     curves,
-    summarize,
     table_lines,
     to_csv,
 )
@@ -82,7 +82,7 @@ def test_nothing_has_no_interval():
 
 
 def test_means_are_over_words_and_intervals_over_images():
-    summary = summarize(RECORDS)
+    summary = average_scores(RECORDS)
     assert list(summary) == ["lrp", "attention", CHANCE]
     assert summary["lrp"]["energy"]["mean"] == pytest.approx(1.7 / 4)
     assert summary["lrp"]["rank"]["mean"] == pytest.approx(1.7 / 8)
@@ -92,7 +92,7 @@ def test_means_are_over_words_and_intervals_over_images():
 
 
 def test_differences_are_taken_word_by_word():
-    found = summarize(RECORDS, baseline="attention")
+    found = average_scores(RECORDS, baseline="attention")
     assert list(found) == ["lrp", CHANCE]
     assert found["lrp"]["energy"]["mean"] == pytest.approx((0.6 - 0.3) / 4)
     groups = [np.array([0.6, 0.0]), np.array([-0.3]), np.array([0.0])]
@@ -114,7 +114,7 @@ def test_a_row_for_every_score():
 
 
 def test_curves_and_lines():
-    summary = summarize(RECORDS)
+    summary = average_scores(RECORDS)
     mean, low, high = curves(summary, ["energy", "rank"])["lrp"]
     np.testing.assert_allclose(mean, [0.425, 0.2125])
     assert (low <= mean).all() and (mean <= high).all()

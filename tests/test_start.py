@@ -1,15 +1,37 @@
 """What a training begins with."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_training import Killed, arguments_of, resume_arguments
 
 import train
+from config import OBJECTIVES as NAMES
 from config import Config
 from dataset import DATASETS
-from training.start import check_names, learning_rate, list_settings
+from training.objectives import OBJECTIVES
+from training.start import (
+    TrainingOptions,
+    check_names,
+    learning_rate,
+    list_settings,
+    new_config,
+)
+
+
+def test_every_objective_of_config_can_be_trained():
+    assert tuple(OBJECTIVES) == NAMES
+
+
+def test_the_options_of_python_are_those_of_the_command_line():
+    paths = {"run": Path("r"), "data_dir": Path("d")}
+    assert train.parse(["--run", "r", "--data-dir", "d"]) == TrainingOptions(**paths)
+    with pytest.raises(ValueError, match=r"preset must be one of scenes, .*'flickr'"):
+        new_config(TrainingOptions(**paths, preset="flickr"))
+    with pytest.raises(ValueError, match="in r is either resumed or overwritten"):
+        TrainingOptions(**paths, resume=True, overwrite=True)
 
 
 def test_learning_rate_rises_and_falls():

@@ -30,10 +30,11 @@ from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import Captioner, load_captioner
 from models.encoders import build_encoder
 from models.run_files import RUN_FILES
-from training import export
 from training.callbacks import BACKUP, Backup, averaged_weights
 from training.data import read_split
 from training.dev_scores import read_captions, write_captions
+from training.export import __main__ as export
+from training.objectives import compile_for_training
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -101,7 +102,7 @@ def test_captions_of_other_images_are_refused(tmp_path):
 def test_averaged_weights_are_given_for_a_while():
     config = Config(embedding_size=5, hidden_size=6, weight_average=0.75)
     captioner = Captioner(config, Vocabulary(["a", "b"]), build_encoder(config))
-    captioner.compile_for_training(0.1)
+    compile_for_training(captioner, 0.1)
     generator = np.random.default_rng(0)
     weight = captioner.decoder.predictor.kernel
     average, last = None, None
@@ -229,7 +230,7 @@ def test_a_damaged_backup_is_named(copied, data_dir, capsys, damage):
 
 def test_a_backup_without_the_weights_is_named(tmp_path):
     captioner = tiny_captioner()
-    captioner.compile_for_training(0.1)
+    compile_for_training(captioner, 0.1)
     backup = Backup(tmp_path / BACKUP)
     backup.set_model(captioner)
     np.savez(tmp_path / BACKUP, finished=1, steps=2)
@@ -485,7 +486,7 @@ def test_the_encoder_has_a_rate_of_its_own():
     for rate in (1.0, 0.1):
         captioner = tiny_captioner(trainable_from="last", encoder_rate=rate)
         before = [variable.numpy() for variable in captioner.trainable_variables]
-        captioner.compile_for_training(1e-3)
+        compile_for_training(captioner, 1e-3)
         generator = np.random.default_rng(0)
         texts = list(generator.integers(3, 10, (2, 3, 5)))
         tokens, positions, targets, weights = pack_captions(texts, 8, 15, generator)

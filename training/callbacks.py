@@ -13,7 +13,7 @@ import numpy as np
 from dataset.files import write_whole
 from models.captioner import Captioner
 from training.data import EncodedImages
-from training.dev_scores import caption_images, score_images, write_captions
+from training.dev_scores import Score, caption_images, score_images, write_captions
 
 MONITOR = "val_cider"
 BACKUP = "backup.npz"
@@ -28,6 +28,7 @@ class Validation(keras.callbacks.Callback):
     Args:
         encoded: The validation images.
         folder: The run directory the best captioner is saved to.
+        score: Scores their captions.
         best: The best score of the epochs before, when a run is resumed.
         agree: The score that all hosts go on with.
     """
@@ -36,18 +37,19 @@ class Validation(keras.callbacks.Callback):
         self,
         encoded: EncodedImages,
         folder: Path,
+        score: Score,
         best: float = -1.0,
         agree: Callable[[float], float] = float,
     ):
         super().__init__()
-        self.encoded, self.folder = encoded, folder
+        self.encoded, self.folder, self.score = encoded, folder, score
         self.best, self.agree = best, agree
 
     def on_epoch_end(self, epoch, logs=None):
         images = self.encoded.images
         with averaged_weights(self.model):
             captions = caption_images(self.model, self.encoded)
-            scores = score_images(images, captions, ("cider",))
+            scores = score_images(images, captions, ("cider",), self.score)
             logs[MONITOR] = self.agree(scores["cider"])
             if logs[MONITOR] > self.best:
                 self.best = logs[MONITOR]
@@ -195,6 +197,7 @@ def build_callbacks(
     encoded: EncodedImages,
     run: Path,
     num_finished: int,
+    score: Score,
     agree: Callable[[float], float] = float,
 ) -> list:
     """Returns the callbacks of a run validated on `encoded`, in the order they need.
@@ -207,6 +210,7 @@ def build_callbacks(
         encoded: The validation images.
         run: The run directory.
         num_finished: The epochs before, when the run is resumed.
+        score: See `Validation`.
         agree: See `Validation`.
     """
     config = captioner.config
@@ -224,7 +228,7 @@ def build_callbacks(
             )
         )
     return [
-        Validation(encoded, run, best, agree),
+        Validation(encoded, run, score, best, agree),
         *counting,
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),

@@ -1,18 +1,22 @@
 """The scores of a captioner's sentences on images that are encoded already."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dataset import CaptionedImage
 from dataset.files import write_whole
 from models.captioner import Captioner
-from scoring.captions import score_captions, score_lines
 from training.data import EncodedImages
 
 CAPTIONS = "captions.json"
 SCORES = "scores.json"
 BATCH = 50
+
+Scores = dict[str, float | str]
+# (references by image id, captions by image id, metrics) -> scores by name. The scripts
+# hand it over: what scores captions may run programs, and training imports none of it.
+Score = Callable[[Mapping, Mapping, Sequence[str]], Scores]
 
 
 def caption_images(captioner: Captioner, encoded: EncodedImages) -> list[str]:
@@ -26,11 +30,14 @@ def caption_images(captioner: Captioner, encoded: EncodedImages) -> list[str]:
 
 
 def score_images(
-    images: Sequence[CaptionedImage], captions: Sequence[str], metrics: Sequence[str]
-) -> dict[str, float | str]:
+    images: Sequence[CaptionedImage],
+    captions: Sequence[str],
+    metrics: Sequence[str],
+    score: Score,
+) -> Scores:
     """Scores one caption of each image against its references."""
     references = {image.image_id: image.captions for image in images}
-    return score_captions(references, by_image(images, captions), metrics)
+    return score(references, by_image(images, captions), metrics)
 
 
 def by_image(
@@ -69,10 +76,10 @@ def write_scores(
     images: Sequence[CaptionedImage],
     captions: Sequence[str],
     metrics: Sequence[str],
-) -> dict[str, float | str]:
-    """Scores the captions of dev, prints the scores and keeps them."""
-    scores = score_images(images, captions, metrics)
+    score: Score,
+) -> Scores:
+    """Scores the captions of dev and keeps the scores; returns them."""
+    scores = score_images(images, captions, metrics, score)
     text = json.dumps({"dev": scores}, indent=2) + "\n"
     write_whole(folder / SCORES, text.encode())
-    print(*score_lines(scores), sep="\n")
     return scores

@@ -20,6 +20,7 @@ from command_line import WHOLE, Part, part
 from config import Config
 
 ENGINES = {"data_parallel": "jax", "mirrored": "tensorflow"}  # and their backends
+JIT_COMPILE = keras.backend.backend() == "jax"  # whether Keras compiles whole steps
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,10 @@ def start_devices(
         )
     if engine is None:
         return Devices()
+    if engine not in ENGINES:
+        raise ValueError(
+            f"--distribute must be one of {', '.join(ENGINES)}; received {engine!r}."
+        )
     _check_backend(engine)
     starts = {"data_parallel": _start_data_parallel, "mirrored": _start_mirrored}
     devices = starts[engine](host, coordinator)

@@ -5,6 +5,7 @@ reward of the other captions drawn for its image (Luo 2020, arXiv 2003.09971).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,6 +13,22 @@ import numpy as np
 from dataset.batches import CaptionBatches, pack_captions
 from models.captioner import Captioner
 from training.cider_reward import CiderReward
+
+
+class DrawnBatch(NamedTuple):
+    """Captions drawn for the images of a batch.
+
+    Attributes:
+        inputs: As `CaptionBatches` has them.
+        targets: The drawn words (B, Q).
+        weights: How much better than the others a word's caption is (B, Q).
+        mean_reward: Of all captions.
+    """
+
+    inputs: dict
+    targets: np.ndarray
+    weights: np.ndarray
+    mean_reward: float
 
 
 def fit_self_critical(
@@ -43,9 +60,9 @@ def fit_self_critical(
         sums = np.zeros(2)
         for index in range(len(batches)):
             callbacks.on_train_batch_begin(index)
-            *batch, mean_reward = draw_batch(captioner, batches, reward, index)
-            loss = float(captioner.train_on_batch(*batch))
-            sums += loss, mean_reward
+            drawn = draw_batch(captioner, batches, reward, index)
+            loss = captioner.train_on_batch(drawn.inputs, drawn.targets, drawn.weights)
+            sums += float(loss), drawn.mean_reward
             means = sums / (index + 1)
             logs = {"loss": float(means[0]), "reward": float(means[1])}
             callbacks.on_train_batch_end(index, logs)
@@ -57,13 +74,8 @@ def fit_self_critical(
 
 def draw_batch(
     captioner: Captioner, batches: CaptionBatches, reward: CiderReward, index: int
-) -> tuple[dict, np.ndarray, np.ndarray, float]:
-    """Draws captions for the images of a batch.
-
-    Returns:
-        inputs, targets and weights as `CaptionBatches` has them, where a word's weight
-        is how much better than the others its caption is; and the mean reward.
-    """
+) -> DrawnBatch:
+    """Draws captions for the images of a batch."""
     chosen, features, generator = batches.draw_images(index)
     captions = captioner.sample(features, batches.captions_per_image, generator)
     rewards = np.array(
@@ -72,13 +84,21 @@ def draw_batch(
             for image, of_image in zip(chosen, captions, strict=True)
         ]
     )
-    tokens, positions, targets, weights = pack_captions(
+    packed = pack_captions(
         captions, batches.max_words, batches.max_predictions, generator
     )
-    caption_of = positions // tokens.shape[-1]  # (B, Q)
+    caption_of = packed.positions // packed.tokens.shape[-1]  # (B, Q)
     gained = np.take_along_axis(advantages(rewards), caption_of, axis=1)
-    inputs = {"features": features, "tokens": tokens, "positions": positions}
-    return inputs, targets, weights * gained.astype("float32"), float(rewards.mean())
+    return DrawnBatch(
+        inputs={
+            "features": features,
+            "tokens": packed.tokens,
+            "positions": packed.positions,
+        },
+        targets=packed.targets,
+        weights=packed.weights * gained.astype("float32"),
+        mean_reward=float(rewards.mean()),
+    )
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:

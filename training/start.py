@@ -1,45 +1,104 @@
 """How a training begins: anew, from another captioner, or where it stopped."""
 
-import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
+from command_line import WHOLE, Part
 from config import Config, choose
 from dataset import DATASETS, CaptionedImage
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, load_captioner
 from models.decoders import DECODERS
 from models.encoders import ENCODERS, build_encoder
-from models.lrp_inference import LRPInferenceCaptioner
 from models.run_files import find_encoder, load_weights, shipped_captioners
 from training.callbacks import BACKUP
 from training.dev_scores import CAPTIONS, SCORES
+from training.objectives import objective_of
+
+SETTLED = {  # what a run fixes: the option of train.py and its field
+    "--config": "preset",
+    "--decoder": "decoder",
+    "--objective": "objective",
+    "--mixed-precision": "mixed_precision",
+    "--encoder-weights": "encoder_weights",
+}
 
 
-def find_start(arguments: argparse.Namespace) -> Captioner | None:
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a training is asked for with.
+
+    Attributes:
+        run: The folder to write.
+        data_dir: Of the dataset.
+        preset: A key of DATASETS, for the settings of a new captioner; that of
+            `Config` if None.
+        decoder: See `Config`, as the next two; None leaves it as it is.
+        objective: What is minimized.
+        mixed_precision: The precision of training.
+        start: The captioner to go on from, see `load_captioner`; None begins anew.
+        encoder_weights: Of a new captioner: imagenet (if None), none, a file, or a
+            shipped captioner's name.
+        cache_dir: The features of images.
+        settings: Changes of the settings, texts field=value.
+        limit: Of the images of each split; None for all.
+        resume: Whether to go on with the run.
+        overwrite: Whether to replace a run.
+        distribute: The engine for several devices, see `start_devices`; None for one.
+        host: This host among all; each needs a `run` and a `cache_dir` of its own, see
+            `own_folder`.
+        coordinator: The address of the first host.
+
+    Raises:
+        ValueError: A run is to be both resumed and replaced.
+    """
+
+    run: Path
+    data_dir: Path
+    preset: str | None = None
+    decoder: str | None = None
+    objective: str | None = None
+    mixed_precision: str | None = None
+    start: str | None = None
+    encoder_weights: str | None = None
+    cache_dir: Path = Path("cache")
+    settings: tuple[str, ...] = ()
+    limit: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    distribute: str | None = None
+    host: Part = WHOLE
+    coordinator: str | None = None
+
+    def __post_init__(self):
+        if self.resume and self.overwrite:
+            raise ValueError(f"The run in {self.run} is either resumed or overwritten.")
+
+
+def find_start(options: TrainingOptions) -> Captioner | None:
     """Returns the captioner that --resume or --from goes on with, if either is given.
 
     Raises:
         ValueError: The run exists and may not be written, or is to be resumed and
             cannot be, or there is no captioner to go on with.
     """
-    if arguments.resume:
-        check_unfinished(arguments.run)
-        if arguments.set or arguments.start:
+    if options.resume:
+        check_unfinished(options.run)
+        if options.settings or options.start:
             raise ValueError(
                 "--resume goes on with the settings of the run; no --set and no --from."
             )
-        settled = "config decoder objective mixed_precision encoder_weights"
-        refuse_new_settings(arguments, "--resume", settled.split())
-        return resume(arguments.run)
-    check_folder(arguments.run, arguments.overwrite)
-    if arguments.start is None:
+        refuse_settled("--resume", SETTLED, options)
+        return resume(options.run)
+    check_folder(options.run, options.overwrite)
+    if options.start is None:
         return None
-    refuse_new_settings(arguments, "--from", ("config", "encoder_weights"))
-    return tune(arguments.start, list_settings(arguments))
+    refuse_settled("--from", ("--config", "--encoder-weights"), options)
+    return tune(options.start, list_settings(options))
 
 
 def check_unfinished(run: Path) -> None:
@@ -77,32 +136,43 @@ def check_folder(run: Path, overwrite: bool) -> None:
         )
 
 
-def refuse_new_settings(
-    arguments: argparse.Namespace, option: str, names: Sequence[str]
+def refuse_settled(
+    option: str, others: Iterable[str], options: TrainingOptions
 ) -> None:
-    """Refuses what the captioner that is gone on with has already."""
-    given = [name for name in names if getattr(arguments, name) is not None]
+    """Refuses options whose settings the loaded captioner fixes.
+
+    Args:
+        option: Loads the captioner.
+        others: Those that do not go with it, from SETTLED.
+        options: What is given.
+    """
+    given = [name for name in others if getattr(options, SETTLED[name]) is not None]
     if given:
         raise ValueError(
             f"{option} goes on with a captioner that has its settings and weights; "
-            f"leave out --{given[0].replace('_', '-')}."
+            f"leave out {given[0]}."
         )
 
 
-def list_settings(arguments: argparse.Namespace) -> list[str]:
+def list_settings(options: TrainingOptions) -> list[str]:
     """Returns what --decoder, --objective, --mixed-precision and --set change."""
-    given = [
-        f"{name}={getattr(arguments, name)}"
-        for name in ("decoder", "objective", "mixed_precision")
-        if getattr(arguments, name)
-    ]
-    return [*given, *arguments.set]
+    changed = {
+        "decoder": options.decoder,
+        "objective": options.objective,
+        "mixed_precision": options.mixed_precision,
+    }
+    given = [f"{name}={value}" for name, value in changed.items() if value]
+    return [*given, *options.settings]
 
 
-def new_config(arguments: argparse.Namespace) -> Config:
-    """Returns the settings of a captioner that begins anew."""
-    preset = DATASETS[arguments.config or Config.dataset].preset
-    return check_names(preset.with_settings(list_settings(arguments)))
+def new_config(options: TrainingOptions) -> Config:
+    """Returns the settings of a captioner that begins anew.
+
+    Raises:
+        ValueError: There is no such preset, or a setting is wrong.
+    """
+    dataset = choose("preset", options.preset or Config.dataset, DATASETS)
+    return check_names(dataset.preset.with_settings(list_settings(options)))
 
 
 def check_names(config: Config) -> Config:
@@ -135,10 +205,10 @@ def create(config: Config, images: Sequence[CaptionedImage], weights: str) -> Ca
     captions = (caption for image in images for caption in image.captions)
     vocabulary = Vocabulary.from_captions(captions, config.min_word_count)
     encoder = start_encoder(config, weights)
-    return captioner_class(config)(config, vocabulary, encoder)
+    return objective_of(config).captioner(config, vocabulary, encoder)
 
 
-def tune(name: str, settings: list[str]) -> Captioner:
+def tune(name: str, settings: Sequence[str]) -> Captioner:
     """Builds a captioner that begins with the words and weights of another.
 
     Args:
@@ -149,7 +219,8 @@ def tune(name: str, settings: list[str]) -> Captioner:
     config = check_names(start.config.with_settings(settings))
     keras.utils.set_random_seed(config.seed)
     encoder = build_encoder(config)
-    captioner = captioner_class(config)(config, start.vocabulary, encoder)
+    kind = objective_of(config).captioner
+    captioner = kind(config, start.vocabulary, encoder)
     captioner.take_weights(start)
     return captioner
 
@@ -158,12 +229,7 @@ def resume(run: Path) -> Captioner:
     """Loads the captioner of a run that goes on."""
     config = check_names(Config.from_json(run / "config.json"))
     keras.utils.set_random_seed(config.seed)
-    return load_captioner(run, captioner_class(config))
-
-
-def captioner_class(config: Config) -> type[Captioner]:
-    """Returns the class whose `fit` minimizes the objective."""
-    return LRPInferenceCaptioner if config.objective == "lrp_inference" else Captioner
+    return load_captioner(run, objective_of(config).captioner)
 
 
 def start_encoder(config: Config, weights: str) -> keras.Model:

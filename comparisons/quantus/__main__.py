@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def find() -> dict:
         python = build_environment(FOLDER)
         comparisons = draw_comparisons(arguments.cases)
-        return summarize(comparisons, ask_quantus(python, comparisons))
+        return figures_of(comparisons, ask_quantus(python, comparisons))
 
     return report_findings("comparisons.quantus", find, table, arguments.output)
 
@@ -58,7 +58,7 @@ def ask_quantus(
     return ask_worker(python, FOLDER, arrays, *metrics)
 
 
-def summarize(comparisons: Sequence[Comparison], answer: Mapping) -> dict:
+def figures_of(comparisons: Sequence[Comparison], answer: Mapping) -> dict:
     """Returns the figures: what the JSON file holds."""
     rows = [
         {

@@ -61,7 +61,7 @@ def top_k_intersection(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return np.concatenate(scores)
 
 
-class Words:
+class WordModel:
     """As much of a model as pixel flipping asks for, in NumPy."""
 
     def __init__(self, weights: np.ndarray):
@@ -104,7 +104,7 @@ def flip_pixels(
     )
     images = np.repeat(image[None, None], len(maps), axis=0)
     curves = metric.evaluate_batch(
-        model=Words(weights),
+        model=WordModel(weights),
         x_batch=images,
         y_batch=np.arange(len(maps)),
         a_batch=maps[:, None],

@@ -1,96 +1,90 @@
 """Makes a finished run small enough to ship, and scores what is shipped.
 
-python -m training.export RUN --data-dir DIR --output models/pretrained/NAME
-
 The weights of several runs that began with the same one are averaged.
 Source: Wortsman et al. 2022 (arXiv 2203.05482), model soups.
 """
 
-import argparse
 import json
 import math
 import shutil
-import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from command_line import not_negative, run_script
 from dataset.files import write_whole
 from models.captioner import Captioner, load_captioner
 from models.run_files import SHARED_ENCODER
-from scoring.captions import check_metrics
 from training.data import encode_images, read_split
-from training.dev_scores import SCORES, caption_images, write_scores
+from training.dev_scores import SCORES, Score, Scores, caption_images, write_scores
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    parser.add_argument(
-        "--shares",
-        type=float,
-        nargs="+",
-        metavar="X",
-        help="of each run in the average; default: equal ones",
-    )
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--metrics", default="bleu,meteor,rouge_l,cider")
-    parser.add_argument(
-        "--length-penalty",
-        type=not_negative,
-        metavar="X",
-        help="of the search; default: the last run's",
-    )
-    parser.add_argument(
-        "--encoder-of",
-        metavar="NAME",
-        help="a shipped captioner with the same encoder, which is not kept twice",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace the output")
-    return parser.parse_args(argv)
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is shipped, and how.
+
+    Attributes:
+        runs: The run directories.
+        output: The folder to write.
+        data_dir: Of the dataset.
+        shares: Of each run in the average; equal ones if None.
+        cache_dir: The features of images.
+        metrics: Scored on dev.
+        length_penalty: Of the search; the last run's if None.
+        encoder_of: A shipped captioner with the same encoder, which is not kept twice.
+        overwrite: Whether to replace the output.
+    """
+
+    runs: tuple[Path, ...]
+    output: Path
+    data_dir: Path
+    shares: tuple[float, ...] | None = None
+    cache_dir: Path = Path("cache")
+    metrics: tuple[str, ...] = ("bleu", "meteor", "rouge_l", "cider")
+    length_penalty: float | None = None
+    encoder_of: str | None = None
+    overwrite: bool = False
 
 
-def export(arguments: argparse.Namespace) -> Path:
+def export(options: ExportOptions, score: Score) -> Scores:
     """Writes the average of the runs in half precision with its scores on dev.
 
+    Args:
+        options: What is shipped, and how.
+        score: Scores captions.
+
     Returns:
-        The folder written.
+        The scores.
 
     Raises:
-        ValueError: A run is not finished or does not fit the others, the output
-            exists, or a metric cannot be computed.
+        ValueError: A run is not finished or does not fit the others, or the output
+            exists.
     """
-    runs, output = arguments.runs, arguments.output
-    metrics = arguments.metrics.split(",")
-    check_metrics(metrics)
+    runs, output = options.runs, options.output
     for run in runs:
         if not (run / SCORES).is_file():
             raise ValueError(
                 f"{run} holds no finished run (it has no {SCORES}). Finish it with "
                 f"train.py --run {run} --resume."
             )
-    if output.exists() and not arguments.overwrite:
+    if output.exists() and not options.overwrite:
         raise ValueError(
             f"{output} exists. Replace it (--overwrite) or name another (--output)."
         )
-    captioner = average(runs, arguments.shares or [1 / len(runs)] * len(runs))
-    if arguments.length_penalty is not None:
-        changed = captioner.config.replace(length_penalty=arguments.length_penalty)
+    captioner = average(runs, options.shares or [1 / len(runs)] * len(runs))
+    if options.length_penalty is not None:
+        changed = captioner.config.replace(length_penalty=options.length_penalty)
         captioner.config = changed
-    images = read_split(captioner.config, arguments.data_dir, "dev")
+    images = read_split(captioner.config, options.data_dir, "dev")
     captioner.save_run(output, half=True)
-    if arguments.encoder_of is not None:
-        share_encoder(output, arguments.encoder_of)
+    if options.encoder_of is not None:
+        share_encoder(output, options.encoder_of)
     shutil.copyfile(runs[-1] / "history.csv", output / "history.csv")
     shipped = load_captioner(output)
-    encoded = encode_images(shipped, images, arguments.cache_dir)
-    write_scores(output, images, caption_images(shipped, encoded), metrics)
-    return output
+    encoded = encode_images(shipped, images, options.cache_dir)
+    captions = caption_images(shipped, encoded)
+    return write_scores(output, images, captions, options.metrics, score)
 
 
 def average(runs: Sequence[Path], shares: Sequence[float]) -> Captioner:
@@ -144,12 +138,3 @@ def share_encoder(folder: Path, name: str) -> None:
     reference = json.dumps({"captioner": name}) + "\n"
     write_whole(folder / SHARED_ENCODER, reference.encode())
     (folder / "encoder.weights.h5").unlink()
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Runs the script; returns its exit code."""
-    return run_script("training.export", lambda: print(export(parse(argv))))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

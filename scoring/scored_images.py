@@ -1,0 +1,69 @@
+"""Scores explanations image by image, and keeps each image's scores at once."""
+
+from collections.abc import Callable, Mapping
+
+from tqdm import tqdm
+
+from dataset import CaptionedImage
+from keras_lrp.backend import allow_many_shapes
+from models import Captioner
+from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
+from scoring.journal import read_shards
+from scoring.options import ScoringOptions
+from scoring.score_files import ScoreFiles
+
+
+def score_images(
+    captioner: Captioner,
+    images: list[CaptionedImage],
+    choose_steps: ChooseSteps,
+    score: Callable[[ExplainedImage], dict],
+    files: ScoreFiles,
+    settings: dict,
+    options: ScoringOptions,
+    captions: Mapping[str, str] | None = None,
+) -> tuple[list[dict], list[str]]:
+    """Scores the images that are not yet, and keeps each at once.
+
+    Args:
+        captioner: Describes the images, and is explained.
+        images: Of the dataset.
+        choose_steps: See `explain_images`.
+        score: (explained image) -> what the journal keeps of it, besides its id.
+        files: Where scores are kept and, with --resume, found.
+        settings: What the scores depend on.
+        options: Say how the images are explained and what is gone on with.
+        captions: See `explain_images`.
+
+    Returns:
+        The records of all images in order, {"image_id": ..., ...}, and the problems
+        of those that have none.
+    """
+    allow_many_shapes()  # captions of several lengths are compiled one after the other
+    shards = [ScoreFiles(path, ()).journal.path for path in options.merge]
+    found = read_shards(shards, settings)
+    found += files.journal.read(settings) if options.resume else []
+    known = {record["image_id"]: record for record in found}
+    todo = [image for image in images if image.image_id not in known]
+    if todo or shards:
+        files.start(settings, found)
+    explained = explain_images(
+        captioner,
+        todo,
+        choose_steps,
+        settings["methods"],
+        options.batch_size,
+        options.lrp_preset,
+        captions,
+    )
+    problems = []
+    start = len(images) - len(todo)
+    for image in tqdm(explained, total=len(images), initial=start, unit="image"):
+        if image.problem is not None:
+            problems.append(image.problem)
+            continue
+        key = image.record.image_id
+        known[key] = {"image_id": key, **score(image)}
+        files.journal.append([known[key]])
+    finished = [image.image_id for image in images if image.image_id in known]
+    return [known[key] for key in finished], problems

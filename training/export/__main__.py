@@ -1,0 +1,62 @@
+"""Makes a finished run small enough to ship, and scores what is shipped.
+
+python -m training.export RUN --data-dir DIR --output models/pretrained/NAME
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from command_line import fill_options, not_negative, run_script, split_names
+from scoring.captions import check_metrics, score_captions, score_lines
+from training.export import ExportOptions, export
+
+
+def parse(argv: list[str] | None) -> ExportOptions:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument(
+        "--shares",
+        type=float,
+        nargs="+",
+        metavar="X",
+        help="of each run in the average; default: equal ones",
+    )
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--metrics",
+        type=split_names,
+        default="bleu,meteor,rouge_l,cider",
+    )
+    parser.add_argument(
+        "--length-penalty",
+        type=not_negative,
+        metavar="X",
+        help="of the search; default: the last run's",
+    )
+    parser.add_argument(
+        "--encoder-of",
+        metavar="NAME",
+        help="a shipped captioner with the same encoder, which is not kept twice",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the output")
+    return fill_options(ExportOptions, parser.parse_args(argv))
+
+
+def run(options: ExportOptions) -> None:
+    """Exports; prints the scores and the folder."""
+    check_metrics(options.metrics)
+    print(*score_lines(export(options, score_captions)), sep="\n")
+    print(options.output)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the script; returns its exit code."""
+    return run_script("training.export", lambda: run(parse(argv)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
