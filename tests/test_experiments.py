@@ -88,13 +88,15 @@ def test_every_named_boat_is_scored(tmp_path, monkeypatch):
     """A captioner that says boat in every scene: half of them are true."""
     folder = write_scenes(tmp_path / "scenes", {"test": 4}, bias=planted_bias.BIAS)
     images = read_scenes(folder, "test", with_objects=True)
-    said = SimpleNamespace(text="a boat and boats")
+    said = "a boat and boats"
     config = Config(embedding_size=5, hidden_size=6)
     vocabulary = Vocabulary(("a", "boat", "and", "boats"))
     captioner = Captioner(config, vocabulary, tiny_encoder())
     randomize(captioner.decoder, 0)
+    tokens = captioner.vocabulary.encode(said, 8)[:-1]
+    caption = SimpleNamespace(words=tuple(said.split()), tokens=tokens)
     monkeypatch.setattr(
-        captioner, "caption_features", lambda features: [said] * len(features)
+        captioner, "caption_features", lambda features: [caption] * len(features)
     )
     monkeypatch.setattr(planted_bias, "load_captioner", lambda run: captioner)
     words = planted_bias.examine_boats(None, images)
