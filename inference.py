@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
 from tqdm import tqdm
 
 from command_line import (
+    WHOLE,
     Part,
     add_shard_options,
     fill_options,
@@ -42,12 +43,12 @@ class InferenceOptions:
 
     Attributes:
         model: The captioner, see `load_captioner`.
-        dataset: A key of DATASETS, or None for a folder of photos.
-        images: That folder, or None for a dataset.
+        output: The captions; ends in .json.
+        dataset: A key of DATASETS; None where `images` is given.
+        images: A folder of photos; None where `dataset` is given.
         data_dir: The dataset's folder.
         split: Of the dataset.
         limit: Of the images; None for all.
-        output: The captions; ends in .json.
         shard: The part of the images that is captioned.
         merge: The outputs of shards, whose captions are taken over.
         resume: Whether to go on where a run ended.
@@ -61,22 +62,22 @@ class InferenceOptions:
     """
 
     model: str
-    dataset: str | None
-    images: Path | None
-    data_dir: Path | None
-    split: str
-    limit: int | None
     output: Path
-    shard: Part
-    merge: tuple[Path, ...]
-    resume: bool
-    overwrite: bool
-    beam_size: int | None
-    n_best: int
-    length_penalty: float | None
-    batch_size: int
-    metrics: str | None
-    bert_model: str
+    dataset: str | None = None
+    images: Path | None = None
+    data_dir: Path | None = None
+    split: str = "test"
+    limit: int | None = None
+    shard: Part = WHOLE
+    merge: tuple[Path, ...] = ()
+    resume: bool = False
+    overwrite: bool = False
+    beam_size: int | None = None
+    n_best: int = 1
+    length_penalty: float | None = None
+    batch_size: int = 8
+    metrics: str | None = None
+    bert_model: str = BERT_MODEL
 
 
 def parse(argv: list[str] | None) -> InferenceOptions:
