@@ -15,6 +15,9 @@ from models.explainers.methods import GRADIENT, RELEVANCE
 
 B, N, T, L, D = 2, 3, 4, 20, 7
 PLAIN = Operations()
+
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 ATTENTION_PARTS = ["value", "query", "score", "input", "state", "sentinel"]
 REFERENCE_NAMES = {  # of the attention's matrices; of the LSTMs
     "adaptive_attention": ("Wv Wg Vatt Wx Wh Ws", {"lstm": "lstm"}),
