@@ -108,7 +108,7 @@ def decode(captioner, features, tokens, operations=PLAIN, **arguments):
 def test_all_steps_at_once_equal_step_by_step(captioner):
     features, tokens = random_inputs(captioner)
     whole = decode(captioner, features, tokens)
-    logits = np.reshape(whole.logits, (B, N, T, -1))
+    logits = np.reshape(np.asarray(whole.logits), (B, N, T, -1))
     state = None
     for step in range(T):
         one = decode(captioner, features, tokens[:, :, step : step + 1], state=state)
@@ -123,7 +123,7 @@ def test_forward_equals_the_equations_retyped(captioner):
     output = decode(captioner, features, tokens)
     expected = slow_logits(captioner, features.astype("float64"), tokens)
     np.testing.assert_allclose(
-        np.reshape(output.logits, (B, N, T, -1)), expected, atol=1e-4
+        np.reshape(np.asarray(output.logits), (B, N, T, -1)), expected, atol=1e-4
     )
 
 
