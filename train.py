@@ -31,6 +31,7 @@ from training.devices import (
     Devices,
     add_device_options,
     own_folder,
+    report_devices,
     start_devices,
 )
 from training.self_critical import fit_self_critical
@@ -109,6 +110,7 @@ def train_on(devices: Devices, arguments: argparse.Namespace) -> Path:
     run = arguments.run
     captioner, images, validation_images = prepare(devices, arguments)
     config = captioner.config
+    report_devices(devices, captioner.dtype_policy.name)
     if not arguments.resume:
         start_run(captioner, run)
     batches = training_batches(captioner, images, arguments.cache_dir)

@@ -81,10 +81,10 @@ def vector_jacobian_product(function: Callable, inputs: Sequence, cotangent) -> 
         (output, auxiliary, gradients), one gradient per input and shaped like it.
 
     Raises:
-        NotImplementedError: The backend has no derivatives.
+        ValueError: The backend has no derivatives.
     """
     if BACKEND not in _PRODUCTS:
-        raise NotImplementedError(
+        raise ValueError(
             f"Explanations need derivatives, which the backend {BACKEND!r} of Keras "
             f"has not; expected one of {', '.join(_PRODUCTS)}. Set KERAS_BACKEND to "
             "one of these before Python starts."

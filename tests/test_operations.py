@@ -35,9 +35,7 @@ def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
     x, kernel, bias, relevance = arrays((B, IN), (IN, OUT), (OUT,), (B, OUT))
     operations = RelevanceOperations(epsilon=0.1)
     weights = [ops.convert_to_tensor(weight) for weight in (kernel, bias)]
-    z, (found,) = relevance_of(
-        lambda x: operations.linear(x, *weights), [x], relevance
-    )
+    z, (found,) = relevance_of(lambda x: operations.linear(x, *weights), [x], relevance)
     expected = np.zeros((B, IN))
     for b in range(B):
         for j in range(OUT):
