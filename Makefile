@@ -7,7 +7,14 @@ JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo models metrics test test-jax lint bench
+# Explaining, captioning and one training; the large encoders take too long.
+TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
+	test_operations.py test_propagate.py test_decoders.py test_beam_search.py \
+	test_captioner.py test_explain.py test_objective.py \
+	test_train.py::test_the_files_of_a_run \
+	test_train.py::test_the_captioner_of_a_run)
+
+.PHONY: help demo models metrics test test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -17,8 +24,13 @@ help:  ## Lists the commands.
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-.venv/installed-jax: requirements-jax.txt .venv/installed
-	$(BIN)/python -m pip install --quiet --requirement requirements-jax.txt
+.venv/installed-jax: requirements-jax-cpu.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-jax-cpu.txt
+	touch $@
+
+.venv-torch/installed: requirements-torch.txt requirements-common.txt
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --requirement requirements-torch.txt
 	touch $@
 
 demo: .venv/installed  ## Captions and explains the example images.
@@ -36,6 +48,9 @@ test: .venv/installed  ## Runs the tests on TensorFlow.
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
 	$(JAX) $(BIN)/python -m pytest $(PARALLEL)
+
+test-torch: .venv-torch/installed  ## Runs the main tests on torch, without TensorFlow.
+	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PARALLEL) $(TORCH_TESTS)
 
 lint: .venv/installed  ## Checks style and format.
 	$(BIN)/ruff check .

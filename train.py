@@ -45,6 +45,7 @@ from training.devices import (
     Devices,
     add_device_options,
     own_folder,
+    report_devices,
     start_devices,
 )
 from training.objectives import compile_for_training, objective_of
@@ -132,6 +133,7 @@ def train_on(devices: Devices, options: TrainingOptions) -> Path:
     run = options.run
     captioner, images, validation_images = prepare(devices, options)
     config = captioner.config
+    report_devices(devices, captioner.dtype_policy.name)
     if not options.resume:
         start_run(captioner, run)
     batches = training_batches(captioner, images, options.cache_dir)

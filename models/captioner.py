@@ -298,7 +298,8 @@ class Captioner(keras.Model):
         output = self.decoder.decode(Operations(), memory, embedded, state)
         never = np.zeros(len(self.vocabulary), "float32")
         never[[PADDING, START]] = IMPOSSIBLE
-        return ops.log_softmax(output.logits) + never, output.state
+        allowed = ops.log_softmax(output.logits) + ops.convert_to_tensor(never)
+        return allowed, output.state
 
     def _run_trained(self, frozen, training=False, policy: str | None = None):
         """Runs the encoder's trained part in a precision; None is that of training."""

@@ -1,5 +1,6 @@
 """Tiny models, a tiny dataset and where the reference numbers lie."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -19,6 +20,9 @@ pytest.register_assert_rewrite("tiny_training")
 
 SHARED = Path(__file__).parents[2] / "shared"
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
+IS_JAX = keras.backend.backend() == "jax"
+IS_TORCH = keras.backend.backend() == "torch"
+IS_DOUBLE = IS_TENSORFLOW or (IS_JAX and os.environ.get("JAX_ENABLE_X64") == "1")
 WORDS = ("a", "dog", "cat", "runs", "sits", "on", "the", "green", "grass", "ball")
 CANDIDATES = {  # captions to score, by image id
     "a": "two men sit on a bench",
@@ -45,12 +49,23 @@ def shared() -> Path:
 @pytest.fixture
 def precise():
     """Computes in float64 where the backend does; returns the tolerance."""
-    if not IS_TENSORFLOW:
+    if not IS_DOUBLE:
         yield 1e-4
         return
     set_precision("float64")
     yield 1e-5
     set_precision("float32")
+
+
+@pytest.fixture
+def unrecorded():
+    """Lets numpy read what a model returns; torch refuses where it records."""
+    with contextlib.ExitStack() as stack:
+        if IS_TORCH:
+            import torch
+
+            stack.enter_context(torch.no_grad())
+        yield
 
 
 def set_precision(dtype: str) -> None:

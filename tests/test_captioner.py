@@ -20,6 +20,8 @@ from models.run_files import RUN_FILES, CaptionerError, halve_weights
 
 B, Q, V = 2, 5, 13
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 @pytest.fixture
 def captioner(tiny_vgg16) -> Captioner:

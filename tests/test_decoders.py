@@ -16,6 +16,9 @@ from models.explainers.methods import GRADIENT, RELEVANCE
 
 B, N, T, L, D = 2, 3, 4, 20, 7
 PLAIN = Operations()
+
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 ATTENTION_PARTS = ["value", "query", "score", "input", "state", "sentinel"]
 REFERENCE_NAMES = {  # of the attention's matrices; of the LSTMs
     "adaptive_attention": ("Wv Wg Vatt Wx Wh Ws", {"lstm": "lstm"}),
@@ -106,7 +109,7 @@ def decode(captioner, features, tokens, operations=PLAIN, **arguments):
 def test_all_steps_at_once_equal_step_by_step(captioner):
     features, tokens = random_inputs(captioner)
     whole = decode(captioner, features, tokens)
-    logits = np.reshape(whole.logits, (B, N, T, -1))
+    logits = np.reshape(np.asarray(whole.logits), (B, N, T, -1))
     state = None
     for step in range(T):
         one = decode(captioner, features, tokens[:, :, step : step + 1], state=state)
@@ -121,7 +124,7 @@ def test_forward_equals_the_equations_retyped(captioner):
     output = decode(captioner, features, tokens)
     expected = slow_logits(captioner, features.astype("float64"), tokens)
     np.testing.assert_allclose(
-        np.reshape(output.logits, (B, N, T, -1)), expected, atol=1e-4
+        np.reshape(np.asarray(output.logits), (B, N, T, -1)), expected, atol=1e-4
     )
 
 

@@ -4,6 +4,7 @@ Sums over the devices are made in another order, which changes last bits: after 
 steps of 0.05, losses by up to 1e-7 and weights, through Adam, by up to 3e-6.
 """
 
+import logging
 import os
 import socket
 import subprocess
@@ -21,7 +22,16 @@ import train
 from command_line import WHOLE, Part
 from config import Config
 from models import load_captioner
-from training.devices import Devices, HostBatches, own_folder, start_devices
+from training import devices as devices_module
+from training.devices import (
+    Devices,
+    HostBatches,
+    accelerators,
+    nvidia_gpus,
+    own_folder,
+    report_devices,
+    start_devices,
+)
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -186,3 +196,80 @@ def test_nothing_is_written_before_a_refusal(data_dir, tmp_path, capsys):
     assert train.main(arguments_of(data_dir, run, "--distribute", OTHER)) == 2
     assert capsys.readouterr().err.startswith(f"train.py: --distribute {OTHER} needs")
     assert not run.exists()
+
+
+def reported(monkeypatch, caplog, seen, present=(), devices=None, backend=None):
+    """The lines that a training logs: the backend sees some GPUs of those present."""
+    monkeypatch.setattr(devices_module, "accelerators", lambda: list(seen))
+    monkeypatch.setattr(devices_module, "nvidia_gpus", lambda: list(present))
+    if backend is not None:
+        monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    with caplog.at_level(logging.INFO):
+        report_devices(devices or Devices(), "mixed_bfloat16")
+    return caplog.messages
+
+
+def test_a_training_says_what_computes(monkeypatch, caplog):
+    lines = reported(monkeypatch, caplog, [])
+    name = keras.backend.backend()
+    assert lines == [
+        f"Training computes with {name} on CPU, {os.cpu_count()} cores in "
+        "mixed_bfloat16."
+    ]
+
+
+def test_the_devices_of_this_host_are_named(monkeypatch, caplog):
+    two_hosts = Devices("data_parallel", 4, Part(1, 2))
+    (line,) = reported(monkeypatch, caplog, ["A100", "A100"], ["A100"] * 2, two_hosts)
+    assert " on 2 x A100 in " in line
+
+
+def test_an_idle_gpu_is_named_with_the_way_out(monkeypatch, caplog):
+    _, line = reported(monkeypatch, caplog, [], ["NVIDIA H200"], backend="torch")
+    assert line == (
+        "The GPU lies idle: this machine has NVIDIA H200, and torch computes on the "
+        "CPU. Install requirements-torch.txt (recommended: requirements-jax-gpu.txt "
+        "with KERAS_BACKEND=jax)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("backend", "way_out"),
+    [
+        ("jax", "--distribute data_parallel"),
+        ("tensorflow", "--distribute mirrored"),
+        ("torch", "KERAS_BACKEND=jax"),
+    ],
+)
+def test_further_gpus_can_train_too(monkeypatch, caplog, backend, way_out):
+    line = reported(monkeypatch, caplog, ["A100"] * 4, ["A100"] * 4, backend=backend)[1]
+    assert line == f"3 of 4 devices lie idle; {way_out} trains on all of them."
+
+
+@pytest.mark.parametrize("file", devices_module.GPU_REQUIREMENTS.values())
+def test_the_named_requirements_exist(file):
+    assert (WORKER.parents[1] / file).is_file()
+
+
+def test_the_backend_is_asked_for_its_devices(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert nvidia_gpus() == []
+    assert all(isinstance(name, str) for name in accelerators())
+
+
+def test_gpus_are_found_without_the_backend(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(devices_module, "NVIDIA_DRIVER", tmp_path / "gpus")
+    monkeypatch.setattr(devices_module, "NVIDIA_DEVICES", tmp_path / "dev")
+    information = tmp_path / "gpus/0000:01:00.0/information"
+    information.parent.mkdir(parents=True)
+    information.write_text("Model: \t\t NVIDIA A100\nIRQ:   \t\t 42\n")
+    assert nvidia_gpus() == []  # as in a container that was given none
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia0").touch()
+    assert nvidia_gpus() == ["NVIDIA A100"]
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho NVIDIA H200\necho NVIDIA H200\n")
+    program.chmod(0o755)
+    assert nvidia_gpus() == ["NVIDIA H200"] * 2

@@ -11,6 +11,8 @@ from models.explainers.methods import GRADIENT, RELEVANCE
 B, IN, OUT = 2, 3, 4
 PLAIN = Operations()
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 
 def arrays(*shapes, seed=0):
     generator = np.random.default_rng(seed)
@@ -32,9 +34,8 @@ def relevance_of(function, inputs, relevance):
 def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
     x, kernel, bias, relevance = arrays((B, IN), (IN, OUT), (OUT,), (B, OUT))
     operations = RelevanceOperations(epsilon=0.1)
-    z, (found,) = relevance_of(
-        lambda x: operations.linear(x, kernel, bias), [x], relevance
-    )
+    weights = [ops.convert_to_tensor(weight) for weight in (kernel, bias)]
+    z, (found,) = relevance_of(lambda x: operations.linear(x, *weights), [x], relevance)
     expected = np.zeros((B, IN))
     for b in range(B):
         for j in range(OUT):
@@ -84,7 +85,7 @@ def test_a_gate_takes_nothing():
     [(PLAIN, False, False), (GRADIENT, False, True), (RELEVANCE, True, True)],
 )
 def test_what_is_held_fixed(operations, gate_is_fixed, attention_is_fixed):
-    signal, weights = arrays((B, IN), (B, IN))
+    signal, weights = (ops.convert_to_tensor(v) for v in arrays((B, IN), (B, IN)))
     for function, fixed in (
         (lambda w: operations.gate(signal, w), gate_is_fixed),
         (lambda w: signal * operations.attention(w), attention_is_fixed),
@@ -92,7 +93,7 @@ def test_what_is_held_fixed(operations, gate_is_fixed, attention_is_fixed):
         _, _, (gradient,) = vector_jacobian_product(
             lambda w, call=function: (call(w), ()), [weights], ops.ones_like
         )
-        expected = np.zeros((B, IN)) if fixed else signal
+        expected = np.zeros((B, IN)) if fixed else np.asarray(signal)
         np.testing.assert_allclose(gradient, expected, rtol=1e-6)
 
 

@@ -14,6 +14,7 @@ from dataset.files import write_whole
 from models.captioner import Captioner
 from training.data import EncodedImages
 from training.dev_scores import Score, caption_images, score_images, write_captions
+from training.tensorboard_logs import tensorboard_logs
 
 MONITOR = "val_cider"
 BACKUP = "backup.npz"
@@ -232,6 +233,6 @@ def build_callbacks(
         *counting,
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),
-        keras.callbacks.TensorBoard(run / "logs", write_graph=False),
+        *tensorboard_logs(run / "logs"),
         Backup(run / BACKUP),
     ]

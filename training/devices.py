@@ -5,10 +5,17 @@ mirrored        TensorFlow: the devices of one host
 
 Each device computes its rows of every batch; the step is that of one device on the
 whole batch. Dropout aside: mirrored devices draw the same mask for their rows.
+
+`report_devices` says what computes, on one device too.
 """
 
 import argparse
 import contextlib
+import logging
+import os
+import shutil
+import subprocess
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +28,12 @@ from config import Config
 
 ENGINES = {"data_parallel": "jax", "mirrored": "tensorflow"}  # and their backends
 JIT_COMPILE = keras.backend.backend() == "jax"  # whether Keras compiles whole steps
+GPU_REQUIREMENTS = {
+    "jax": "requirements-jax-gpu.txt",
+    "tensorflow": "requirements-tensorflow-gpu.txt",
+    "torch": "requirements-torch.txt",
+}
+NVIDIA_DEVICES, NVIDIA_DRIVER = Path("/dev"), Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
@@ -200,3 +213,101 @@ def _start_mirrored(host: Part, coordinator: str | None) -> Devices:
     found = found or tf.config.list_logical_devices("CPU")
     strategy = tf.distribute.MirroredStrategy([device.name for device in found])
     return Devices("mirrored", len(found), host, strategy.scope)
+
+
+def report_devices(devices: Devices, precision: str) -> None:
+    """Logs what computes, and warns of GPUs that do not.
+
+    Args:
+        devices: What trains together.
+        precision: The Keras policy of the training, as float32 or mixed_bfloat16.
+    """
+    backend, names = keras.backend.backend(), accelerators()
+    used = names[: max(1, devices.count // devices.host.count)]
+    counts = Counter(used or [f"CPU, {os.cpu_count()} cores"])
+    listed = "; ".join(
+        f"{count} x {name}" if count > 1 else name for name, count in counts.items()
+    )
+    logging.info("Training computes with %s on %s in %s.", backend, listed, precision)
+    gpus = nvidia_gpus()
+    if gpus and not used:
+        file = GPU_REQUIREMENTS.get(backend, GPU_REQUIREMENTS["jax"])
+        logging.warning(
+            "The GPU lies idle: this machine has %s, and %s computes on the CPU. "
+            "Install %s (recommended: %s with KERAS_BACKEND=jax).",
+            ", ".join(gpus),
+            backend,
+            file,
+            GPU_REQUIREMENTS["jax"],
+        )
+    elif len(names) > len(used):
+        engines = [name for name, its in ENGINES.items() if its == backend]
+        way_out = f"--distribute {engines[0]}" if engines else "KERAS_BACKEND=jax"
+        logging.warning(
+            "%d of %d devices lie idle; %s trains on all of them.",
+            len(names) - len(used),
+            len(names),
+            way_out,
+        )
+
+
+def accelerators() -> list[str]:
+    """Returns the names of the GPUs and TPUs of this host that the backend can use."""
+    find = {
+        "tensorflow": _tensorflow_accelerators,
+        "jax": _jax_accelerators,
+        "torch": _torch_accelerators,
+    }
+    return find.get(keras.backend.backend(), list)()
+
+
+def _tensorflow_accelerators() -> list[str]:
+    import tensorflow as tf
+
+    found = [
+        *tf.config.get_visible_devices("GPU"),
+        *tf.config.get_visible_devices("TPU"),
+    ]
+    details = tf.config.experimental.get_device_details
+    return [details(device).get("device_name", device.name) for device in found]
+
+
+def _jax_accelerators() -> list[str]:
+    import jax
+
+    found = jax.local_devices()
+    return [device.device_kind for device in found if device.platform != "cpu"]
+
+
+def _torch_accelerators() -> list[str]:
+    import torch
+
+    kind = keras.ops.zeros(()).device.type  # where Keras computes
+    if kind == "cuda":
+        numbers = range(torch.cuda.device_count())
+        return [torch.cuda.get_device_name(number) for number in numbers]
+    return [] if kind == "cpu" else [kind]
+
+
+def nvidia_gpus() -> list[str]:
+    """Returns the names of the NVIDIA GPUs of this host, whatever the backend sees.
+
+    Empty where CUDA_VISIBLE_DEVICES hides them all: their owner wants it so.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return []
+    if program := shutil.which("nvidia-smi"):
+        command = [program, "--query-gpu=name", "--format=csv,noheader"]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+            if done.returncode == 0:
+                return [line.strip() for line in done.stdout.splitlines()]
+    # A container without GPUs sees the driver of its host, but none of the devices.
+    if not any(NVIDIA_DEVICES.glob("nvidia[0-9]*")):
+        return []
+    return [
+        line.removeprefix("Model:").strip()
+        for file in sorted(NVIDIA_DRIVER.glob("*/information"))
+        for line in file.read_text().splitlines()
+        if line.startswith("Model:")
+    ]
