@@ -96,6 +96,7 @@ def vector_jacobian_product(function: Callable, inputs: Sequence, cotangent) -> 
 
 
 def _tensorflow_product(function: Callable, inputs: list, seed: Callable) -> tuple:
+    inputs = [tf.identity(value) for value in inputs]  # the function may know them
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         output, auxiliary = function(*inputs)
