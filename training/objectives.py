@@ -21,7 +21,7 @@ def cross_entropy(config: Config) -> TokenCrossEntropy:
 
 
 def weighted_sum(config: Config) -> TokenCrossEntropy:
-    """Returns the mean over the images, for words whose weights have both signs."""
+    """Returns the mean over all places, for words whose weights have both signs."""
     return TokenCrossEntropy(
         temperature=config.temperature, reduction="sum_over_batch_size"
     )

@@ -1,4 +1,4 @@
-"""The convolutional networks of `keras.applications` as encoders."""
+"""Convolutional networks as encoders: those of `keras.applications`, and a small one."""
 
 import re
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import keras
 
 from config import Config, choose
 from dataset.images import IMAGE_SIZE
+from models.encoders.efficientnet_lite import build_efficientnet_lite2
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR
 
@@ -20,7 +21,7 @@ class EncoderKind:
     The input is (pixels - mean) / scale, of pixels in [0, 255].
 
     Attributes:
-        build: A constructor of `keras.applications`.
+        build: A constructor as those of `keras.applications`.
         feature_layer: The layer whose output, after its ReLU, is the features.
         mean: For each colour, in the order the network reads them.
         scale: For all colours.
@@ -63,6 +64,9 @@ ENCODERS = {
     "resnet101": EncoderKind(_APPLICATIONS.ResNet101, "conv5_block3_out", CAFFE_MEAN),
     "inception_v3": EncoderKind(
         build_inception_v3, "mixed10", (127.5, 127.5, 127.5), 127.5, reads_bgr=False
+    ),
+    "efficientnet_lite2": EncoderKind(
+        build_efficientnet_lite2, "head_relu", (127.0, 127.0, 127.0), 128.0, False
     ),
 }
 

@@ -29,7 +29,8 @@ class Explanation:
             words.
         pixels: Relevance of the pixels (R, H, W, 3).
         features: Relevance of the encoder's features (R, h, w, D).
-        preceding_words: Relevance of the decoder's inputs (R, T); 0 from the word on.
+        preceding_words: Relevance of what the decoder read (R, T); 0 for what came
+            after the word.
         attention: Attention weights (R, h, w), in [0, 1], sum 1; None for a decoder
             without attention.
         beta: The sentinel's share of what is attended to (R,), in [0, 1]; None for a
