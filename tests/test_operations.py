@@ -1,4 +1,7 @@
-"""Each decoder operation against its LRP rule, retyped in slow numpy."""
+"""Each decoder operation against its LRP rule, retyped in slow numpy.
+
+Numbers in brackets, such as (R1), are those of docs/architecture.md.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ def arrays(*shapes, seed=0):
 
 
 def relevance_of(function, inputs, relevance):
-    """Input times gradient, where the output carries a given relevance."""
+    """(R6): input times gradient, where the output carries a given relevance."""
     output, _, gradients = vector_jacobian_product(
         lambda *values: (function(*values), ()),
         inputs,
@@ -30,6 +33,7 @@ def relevance_of(function, inputs, relevance):
 
 
 def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
+    """(R2)."""
     x, kernel, bias, relevance = arrays((B, IN), (IN, OUT), (OUT,), (B, OUT))
     operations = RelevanceOperations(epsilon=0.1)
     z, (found,) = relevance_of(
@@ -47,6 +51,7 @@ def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
 
 
 def test_sums_share_in_proportion():
+    """(R1)."""
     a, b, relevance = (np.abs(v) for v in arrays((B, IN), (B, IN), (B, IN)))
     _, found = relevance_of(lambda a, b: RELEVANCE.sum(a + b), [a, b], relevance)
     np.testing.assert_allclose(found[0], a / (a + b) * relevance, rtol=1e-4)
@@ -55,6 +60,7 @@ def test_sums_share_in_proportion():
 
 @pytest.mark.parametrize("name", ["tanh", "relu"])
 def test_activations_hand_relevance_through(name):
+    """(R3)."""
     z, relevance = arrays((B, IN), (B, IN))
     z = np.abs(z) + 0.1
     activated, (found,) = relevance_of(getattr(RELEVANCE, name), [z], relevance)
@@ -63,6 +69,7 @@ def test_activations_hand_relevance_through(name):
 
 
 def test_a_closed_rectifier_hands_nothing_through():
+    """(R3) where the output is 0."""
     z = np.float32([[-1.0, 0.0, 2.0]])
     output, _, (gradient,) = vector_jacobian_product(
         lambda z: (RELEVANCE.relu(z), ()), [z], ops.ones_like
@@ -73,6 +80,7 @@ def test_a_closed_rectifier_hands_nothing_through():
 
 
 def test_a_gate_takes_nothing():
+    """(R4)."""
     signal, gate, relevance = arrays((B, IN), (B, IN), (B, IN))
     _, found = relevance_of(RELEVANCE.gate, [signal, gate], relevance)
     np.testing.assert_allclose(found[0], relevance, rtol=1e-5)
@@ -84,6 +92,7 @@ def test_a_gate_takes_nothing():
     [(PLAIN, False, False), (GRADIENT, False, True), (RELEVANCE, True, True)],
 )
 def test_what_is_held_fixed(operations, gate_is_fixed, attention_is_fixed):
+    """(R4) and (R5): LRP holds both, the gradient methods the attention alone."""
     signal, weights = arrays((B, IN), (B, IN))
     for function, fixed in (
         (lambda w: operations.gate(signal, w), gate_is_fixed),
