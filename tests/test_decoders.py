@@ -1,4 +1,7 @@
-"""The decoders against reference numbers, themselves and slow numpy."""
+"""The decoders against reference numbers, themselves and slow numpy.
+
+Numbers in brackets, such as (D1), are those of docs/architecture.md.
+"""
 
 import keras
 import numpy as np
@@ -67,6 +70,7 @@ def reference_captioner(arrays, decoder_name: str) -> Captioner:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_relevance_equals_the_reference(name, shared, precise, monkeypatch):
+    """(R1) to (R5), through the whole decoder."""
     arrays = np.load(shared / "reference" / f"{name}_lrp.npz")
     captioner = reference_captioner(arrays, name)
     monkeypatch.setattr(
@@ -129,7 +133,7 @@ def test_forward_equals_the_equations_retyped(captioner):
 
 
 def slow_logits(captioner, features, tokens):
-    """DESIGN section 2: one word at a time, equation by equation."""
+    """(D1) to (D3) and (D11): one word at a time, equation by equation."""
     decoder = captioner.decoder
     say = {"adaptive_attention": slow_adaptive, "grid_td": slow_grid_td}
     embedding = array(decoder.embedding.embeddings)
@@ -149,6 +153,7 @@ def slow_logits(captioner, features, tokens):
 
 
 def slow_adaptive(decoder, v, v_g, word, state):
+    """(A1) to (A3); returns the sum of (D11)."""
     h_before, c, *_ = state
     x = np.concatenate([word, v_g])
     h, c = slow_lstm(decoder.lstm, x, h_before, c)
@@ -157,6 +162,7 @@ def slow_adaptive(decoder, v, v_g, word, state):
 
 
 def slow_grid_td(decoder, v, v_g, word, state):
+    """(G1) to (G5); returns the sum of (D11)."""
     h1_before, c1, h2, c2 = state
     x1 = np.concatenate([h2, v_g, word])
     h1, c1 = slow_lstm(decoder.topdown_lstm, x1, h1_before, c1)
@@ -167,6 +173,7 @@ def slow_grid_td(decoder, v, v_g, word, state):
 
 
 def slow_lstm(cell, x, h, c):
+    """(D4)."""
     z = x @ array(cell.kernel) + h @ array(cell.recurrent_kernel) + array(cell.bias)
     i, f, g, o = np.split(z, 4)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -174,6 +181,7 @@ def slow_lstm(cell, x, h, c):
 
 
 def slow_context(attention, v, x, h_before, h, c):
+    """(D5) to (D10), beta from the softmax over positions and sentinel."""
     query = h @ array(attention.query_kernel)
     w = array(attention.score_kernel)[:, 0]
     scores = [w @ np.tanh(v_i @ array(attention.value_kernel) + query) for v_i in v]
@@ -198,6 +206,7 @@ def array(weight):
 
 
 def test_relevance_and_gradient_keep_the_forward_values(captioner):
+    """The factors of (R6) change derivatives only."""
     features, tokens = random_inputs(captioner)
     plain = decode(captioner, features, tokens)
     for operations in (RELEVANCE, GRADIENT):
@@ -230,6 +239,7 @@ def test_words_together_equal_one_at_a_time(captioner):
 
 
 def test_relevance_is_conserved_without_biases(captioner):
+    """(B1), with nothing lost."""
     for weight in captioner.decoder.weights:
         if weight.name == "bias":
             weight.assign(np.zeros(weight.shape))

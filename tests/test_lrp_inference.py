@@ -1,4 +1,7 @@
-"""LRP-inference: its weights, its loss, what has no gradient, and whole runs."""
+"""LRP-inference: its weights, its loss, what has no gradient, and whole runs.
+
+Numbers in brackets, such as (T5), are those of docs/architecture.md.
+"""
 
 import keras
 import numpy as np
@@ -82,7 +85,7 @@ def numpy_of(*tensors) -> list[np.ndarray]:
 
 
 def slow_weights(kernel, bias, h, context, kept, token):
-    """1 + R / max |R| of one word, the formulas retyped in float64."""
+    """(T6) and, with strength 1, (T7) of one word, retyped in float64."""
 
     def share(z):
         return 1 / (z + (1e-7 if z >= 0 else -1e-7))
@@ -102,7 +105,7 @@ def slow_weights(kernel, bias, h, context, kept, token):
 
 
 def slow_loss(captioner, inputs, targets, weights) -> float:
-    """The loss of the mode context without dropout."""
+    """(T5), (T8) and (T10): the loss of the mode context without dropout."""
     config, (h, context) = captioner.config, numpy_of(*parts_of(captioner, inputs))
     kernel, bias = numpy_of(*captioner.decoder.predictor.weights)
     total = 0.0
@@ -132,6 +135,7 @@ def is_content(captioner, token: int) -> bool:
 
 
 def cross_entropy(logits, target, smoothing=0.1) -> float:
+    """(T1)."""
     log_probabilities = logits - np.log(np.exp(logits).sum())
     plain = (1 - smoothing) * log_probabilities[target]
     return -(plain + smoothing * log_probabilities.mean())
@@ -162,7 +166,7 @@ def test_relevance_equals_the_formulas(dropped):
 
 
 def test_relevance_follows_the_explainers_rules():
-    """The column of one word gives what the decoder's own predictor gives."""
+    """(T6) gives what (R1) and (R2) give in the decoder's own predictor."""
     captioner, (inputs, *_) = build(), random_batch()
     h, context = parts_of(captioner, inputs)
     tokens = np.random.default_rng(2).integers(3, V, (B, Q))
@@ -186,6 +190,7 @@ def test_relevance_follows_the_explainers_rules():
 
 
 def test_scaled_by_hand():
+    """R / max |R| of (T7) and (T9)."""
     relevance = np.array([[1.0, -4.0, 2.0], [0.0, 0.0, 0.0]], "float32")
     expected = [[0.25, -1.0, 0.5], [0.0, 0.0, 0.0]]
     np.testing.assert_allclose(scaled(relevance), expected)
@@ -272,7 +277,7 @@ def test_statistics_are_those_of_the_evaluation(mode, name):
 
 
 def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
-    """Two words of an image; relevance 1, -1, 4, 4 has the mean 2 of its largest 4."""
+    """(T9) of two words; relevance 1, -1, 4, 4 has the mean 2 of its largest 4."""
     captioner = build(lrp_mode="mean", lrp_strength=2.0)
     relevance = np.array([[[1.0, -1.0, 4.0, 4.0], [0.0, 0.0, 0.0, 1.0]]], "float32")
     monkeypatch.setattr(captioner, "pixel_relevance", lambda *_: relevance)
@@ -308,6 +313,7 @@ def compiled(captioner, rate=1e-2):
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_lambda_1_is_plain_training(decoder):
+    """(T10) is (T2) then."""
     trained = []
     for kind in (LRPInferenceCaptioner, Captioner):
         captioner = compiled(build(kind, decoder=decoder, lrp_lambda=1.0))

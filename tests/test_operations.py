@@ -1,4 +1,7 @@
-"""Each decoder operation against its LRP rule, retyped in slow numpy."""
+"""Each decoder operation against its LRP rule, retyped in slow numpy.
+
+Numbers in brackets, such as (R1), are those of docs/architecture.md.
+"""
 
 import numpy as np
 import pytest
@@ -20,7 +23,7 @@ def arrays(*shapes, seed=0):
 
 
 def relevance_of(function, inputs, relevance):
-    """Input times gradient, where the output carries a given relevance."""
+    """(R6): input times gradient, where the output carries a given relevance."""
     output, _, gradients = vector_jacobian_product(
         lambda *values: (function(*values), ()),
         inputs,
@@ -32,6 +35,7 @@ def relevance_of(function, inputs, relevance):
 
 
 def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
+    """(R2)."""
     x, kernel, bias, relevance = arrays((B, IN), (IN, OUT), (OUT,), (B, OUT))
     operations = RelevanceOperations(epsilon=0.1)
     weights = [ops.convert_to_tensor(weight) for weight in (kernel, bias)]
@@ -48,6 +52,7 @@ def test_linear_is_the_epsilon_rule_with_the_bias_in_the_denominator():
 
 
 def test_sums_share_in_proportion():
+    """(R1)."""
     a, b, relevance = (np.abs(v) for v in arrays((B, IN), (B, IN), (B, IN)))
     _, found = relevance_of(lambda a, b: RELEVANCE.sum(a + b), [a, b], relevance)
     np.testing.assert_allclose(found[0], a / (a + b) * relevance, rtol=1e-4)
@@ -56,6 +61,7 @@ def test_sums_share_in_proportion():
 
 @pytest.mark.parametrize("name", ["tanh", "relu"])
 def test_activations_hand_relevance_through(name):
+    """(R3)."""
     z, relevance = arrays((B, IN), (B, IN))
     z = np.abs(z) + 0.1
     activated, (found,) = relevance_of(getattr(RELEVANCE, name), [z], relevance)
@@ -64,6 +70,7 @@ def test_activations_hand_relevance_through(name):
 
 
 def test_a_closed_rectifier_hands_nothing_through():
+    """(R3) where the output is 0."""
     z = np.float32([[-1.0, 0.0, 2.0]])
     output, _, (gradient,) = vector_jacobian_product(
         lambda z: (RELEVANCE.relu(z), ()), [z], ops.ones_like
@@ -74,6 +81,7 @@ def test_a_closed_rectifier_hands_nothing_through():
 
 
 def test_a_gate_takes_nothing():
+    """(R4)."""
     signal, gate, relevance = arrays((B, IN), (B, IN), (B, IN))
     _, found = relevance_of(RELEVANCE.gate, [signal, gate], relevance)
     np.testing.assert_allclose(found[0], relevance, rtol=1e-5)
@@ -85,6 +93,7 @@ def test_a_gate_takes_nothing():
     [(PLAIN, False, False), (GRADIENT, False, True), (RELEVANCE, True, True)],
 )
 def test_what_is_held_fixed(operations, gate_is_fixed, attention_is_fixed):
+    """(R4) and (R5): LRP holds both, the gradient methods the attention alone."""
     signal, weights = (ops.convert_to_tensor(v) for v in arrays((B, IN), (B, IN)))
     for function, fixed in (
         (lambda w: operations.gate(signal, w), gate_is_fixed),

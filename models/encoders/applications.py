@@ -1,4 +1,4 @@
-"""Convolutional networks as encoders: those of `keras.applications`, and a small one."""
+"""Encoders: the convolutional networks of `keras.applications`, and a small one."""
 
 import re
 from collections.abc import Callable
