@@ -14,7 +14,9 @@ from training.export import ExportOptions, export
 
 def parse(argv: list[str] | None) -> ExportOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m training.export", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument(
         "--shares",
