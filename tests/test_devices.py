@@ -191,6 +191,12 @@ def test_engines_that_cannot_are_refused(options, message):
         start_devices(*options)
 
 
+def test_torch_has_no_engine(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match=r"on torch Keras does not .* with it\.$"):
+        start_devices("mirrored")
+
+
 def test_nothing_is_written_before_a_refusal(data_dir, tmp_path, capsys):
     run = tmp_path / "run"
     assert train.main(arguments_of(data_dir, run, "--distribute", OTHER)) == 2

@@ -189,9 +189,10 @@ def _check_backend(engine: str) -> None:
     backend, expected = keras.backend.backend(), ENGINES[engine]
     if backend != expected:
         others = [name for name, its in ENGINES.items() if its == backend]
+        way_out = f" There, use {' or '.join(others)}." if others else ""
         raise ValueError(
             f"--distribute {engine} needs KERAS_BACKEND={expected}: on {backend} Keras "
-            f"does not distribute with it. There, use {' or '.join(others)}."
+            f"does not distribute with it.{way_out}"
         )
 
 
