@@ -7,6 +7,16 @@ JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# On JAX: all but the tests of words, arrays and files, where no backend computes, and
+# of scripts whose own code calls none. A new file of tests runs on both.
+ONCE := $(foreach name, batches benchmarks bert_score captions chair check \
+	coco command_line comparisons config convert_original datasets deletion_scores \
+	earlier_files entities evaluate_bbox examine_word example_images experiments \
+	explained_images faithfulness feature_cache flickr hallucination images imports \
+	inference journal localization object_words randomisation read_ahead \
+	report roc roc_figures run_files scenes score_figures score_tables similarity start \
+	tensorboard_logs vocabulary wheel word_statistics, --ignore tests/test_$(name).py)
+
 # Explaining, captioning and one training; the large encoders take too long.
 TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_operations.py test_propagate.py test_decoders.py test_beam_search.py \
@@ -48,7 +58,7 @@ test: .venv/installed  ## Runs the tests on TensorFlow.
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
-	$(JAX) $(BIN)/python -m pytest $(PARALLEL)
+	$(JAX) $(BIN)/python -m pytest $(PARALLEL) $(ONCE)
 
 test-torch: .venv-torch/installed  ## Runs the main tests on torch, without TensorFlow.
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PARALLEL) $(TORCH_TESTS)
