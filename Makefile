@@ -5,7 +5,6 @@ PARALLEL := -n 2 --dist loadfile
 JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 	JAX_COMPILATION_CACHE_MAX_SIZE=1000000000 \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 # On JAX: all but the tests of words, arrays and files, where no backend computes, and
 # of scripts whose own code calls none. A new file of tests runs on both.

@@ -4,13 +4,11 @@ python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FIL
 """
 
 import functools
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
-
+import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
 from dataset import DATASETS, CaptionedImage
 from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words

@@ -5,14 +5,12 @@ python examine_word.py --model M --dataset flickr8k --data-dir DIR --output FILE
 
 import functools
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
-
+import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
 from dataset import DATASETS, CaptionedImage
 from evaluation.hallucination import summarize_captions

@@ -4,16 +4,14 @@ python explain_image.py photo.jpg
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
-
 from tqdm import tqdm
 
+import quiet_start  # noqa: F401
 import report
 from command_line import WHOLE, Part, fill_options, part, positive, run_script
 from dataset.images import ImageError, list_images, load_image

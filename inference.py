@@ -9,15 +9,13 @@ the same command without --shard, and with --merge and the names of all outputs.
 """
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
-
 from tqdm import tqdm
 
+import quiet_start  # noqa: F401
 from command_line import (
     WHOLE,
     Part,

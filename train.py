@@ -20,13 +20,11 @@ The same from Python:
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras starts it
-
+import quiet_start  # noqa: F401
 from command_line import fill_options, positive, run_script
 from config import HALVES, OBJECTIVES, Config
 from dataset import DATASETS, CaptionedImage

@@ -8,6 +8,7 @@ explanation = explain(captioner, "photo.jpg", method="lrp")
 `keras_lrp` explains any Keras CNN, without a captioner.
 """
 
+import quiet_start  # noqa: F401
 from keras_lrp import class_relevance
 from models.captioner import Caption, Captioner, load_captioner
 from models.explainers.explain import explain, explain_each, explain_encoded

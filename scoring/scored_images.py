@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from tqdm import tqdm
 
 from dataset import CaptionedImage
-from keras_lrp.backend import allow_many_shapes
 from models import Captioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
 from scoring.journal import read_shards
@@ -39,7 +38,6 @@ def score_images(
         The records of all images in order, {"image_id": ..., ...}, and the problems
         of those that have none.
     """
-    allow_many_shapes()  # captions of several lengths are compiled one after the other
     shards = [ScoreFiles(path, ()).journal.path for path in options.merge]
     found = read_shards(shards, settings)
     found += files.journal.read(settings) if options.resume else []

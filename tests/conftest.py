@@ -4,13 +4,12 @@ import contextlib
 import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+import quiet_start  # noqa: F401
 from config import Config
 from dataset.vocabulary import END, Vocabulary
 from models.captioner import Captioner

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 RANKS = (  # a room may import those of the rows above its own
     ("keras_lrp", "config", "command_line", "pycocoevalcap"),
+    ("quiet_start",),
     ("dataset",),
     ("models",),
     ("training", "evaluation", "report"),
@@ -18,7 +19,7 @@ RANKS = (  # a room may import those of the rows above its own
     ("benchmarks",),
     ("experiments", "comparisons", "example_images"),
 )
-BELOW_MODELS = (*RANKS[0], *RANKS[1])
+BELOW_MODELS = (*RANKS[0], *RANKS[1], *RANKS[2])
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 BACKENDS = re.compile(r"\b(tensorflow|jax|torch)\b")
 NAMES_BACKENDS = (
