@@ -18,6 +18,7 @@ from models.encoders import CAFFE_MEAN, ENCODERS, EncoderKind
 pytest.register_assert_rewrite("tiny_training")
 
 SHARED = Path(__file__).parents[2] / "shared"
+REFERENCE = Path(__file__).parent / "reference"  # numbers of other implementations
 IS_TENSORFLOW = keras.backend.backend() == "tensorflow"
 IS_JAX = keras.backend.backend() == "jax"
 IS_TORCH = keras.backend.backend() == "torch"
@@ -39,9 +40,9 @@ BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of reference numbers and real data; skips where it is absent."""
+    """The folder of real data; skips where it is absent."""
     if not SHARED.is_dir():
-        pytest.skip("needs ../shared: reference numbers and real photographs")
+        pytest.skip("needs ../shared: real photographs")
     return SHARED
 
 

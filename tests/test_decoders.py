@@ -6,7 +6,7 @@ Numbers in brackets, such as (D1), are those of docs/architecture.md.
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_captioner
+from conftest import REFERENCE, tiny_captioner
 from keras import ops
 
 from config import Config
@@ -69,9 +69,9 @@ def reference_captioner(arrays, decoder_name: str) -> Captioner:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_relevance_equals_the_reference(name, shared, precise, monkeypatch):
+def test_relevance_equals_the_reference(name, precise, monkeypatch):
     """(R1) to (R5), through the whole decoder."""
-    arrays = np.load(shared / "reference" / f"{name}_lrp.npz")
+    arrays = np.load(REFERENCE / f"{name}_lrp.npz")
     captioner = reference_captioner(arrays, name)
     monkeypatch.setattr(
         "models.explainers.decoder_stage.START", int(arrays["start_token"])

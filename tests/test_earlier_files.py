@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import IS_TENSORFLOW
+from conftest import IS_TENSORFLOW, REFERENCE
 
 import evaluate_bbox
 import examine_word
@@ -18,7 +18,7 @@ import train
 from dataset.scenes import write_scenes
 from models import load_captioner
 
-EARLIER = Path(__file__).parent / "reference" / "e42c30f"
+EARLIER = REFERENCE / "e42c30f"
 COUNTS = {"train": 60, "dev": 4, "test": 3}
 
 
