@@ -1,5 +1,6 @@
 """What the decoders share: words, image features, attention and prediction."""
 
+import random
 from typing import NamedTuple
 
 import keras
@@ -78,7 +79,9 @@ class Decoder(keras.Model):
         self.global_feature = keras.layers.Dense(embedding, name="global_feature")
         self.attention = SentinelAttention(hidden, attention_input, name="attention")
         self.predictor = keras.layers.Dense(vocabulary_size, name="predictor")
-        self.dropout = keras.layers.Dropout(config.dropout)
+        # Without a seed, torch draws from a state that no backup of a run holds.
+        seed = random.randint(1, 10**9)
+        self.dropout = keras.layers.Dropout(config.dropout, seed=seed)
         self.dropout.autocast = False  # its precision is that of its input
         self.embedding.build()
         self.image_features.build((None, feature_channels))
