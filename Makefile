@@ -22,7 +22,9 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_captioner.py test_explain.py test_objective.py test_tensorboard_logs.py \
 	test_devices.py::test_the_backend_is_asked_for_its_devices \
 	test_train.py::test_the_files_of_a_run \
-	test_train.py::test_the_captioner_of_a_run)
+	test_train.py::test_the_captioner_of_a_run \
+	test_train.py::test_a_killed_run_goes_on_exactly \
+	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
 .PHONY: help demo models metrics test test-jax test-torch lint bench
 

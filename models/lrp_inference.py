@@ -123,6 +123,7 @@ class LRPInferenceCaptioner(Captioner):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        y, sample_weight = map(ops.convert_to_tensor, (y, sample_weight))
         share = 1.0 - self.config.lrp_lambda
         is_weighed = ops.sum(ops.one_hot(y_pred.places, y.shape[1]), axis=1)  # (B, Q)
         targets, weights = (
@@ -215,10 +216,15 @@ def choose_words(logits, is_content, limit: int) -> WeighedWords:
         limit: K, unless Q is smaller.
     """
     tokens = ops.argmax(logits, axis=-1)
-    weight, places = ops.top_k(
-        ops.take(is_content, tokens), min(limit, logits.shape[1])
+    number = logits.shape[1]
+    weight = ops.take(is_content, tokens)  # (B, Q)
+    # Torch picks any of equal values: the first are made larger.
+    order = number * weight - ops.arange(number, dtype=weight.dtype)
+    _, places = ops.top_k(order, min(limit, number))
+    tokens, weight = (
+        ops.take_along_axis(part, places, axis=1) for part in (tokens, weight)
     )
-    return WeighedWords(places, ops.take_along_axis(tokens, places, axis=1), weight)
+    return WeighedWords(places, tokens, weight)
 
 
 def parts_relevance(

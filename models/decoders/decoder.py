@@ -1,5 +1,6 @@
 """The contract of a decoder: what captioning, training and explaining ask of it."""
 
+import random
 from typing import NamedTuple
 
 import keras
@@ -73,7 +74,9 @@ class Decoder(keras.Model):
         )
         self.build_image_layers(config, feature_channels)
         self.predictor = keras.layers.Dense(vocabulary_size, name="predictor")
-        self.dropout = keras.layers.Dropout(config.dropout)
+        # Without a seed, torch draws from a state that no backup of a run holds.
+        seed = random.randint(1, 10**9)
+        self.dropout = keras.layers.Dropout(config.dropout, seed=seed)
         self.dropout.autocast = False  # its precision is that of its input
         self.embedding.build()
         self.predictor.build((None, config.hidden_size))
