@@ -65,6 +65,7 @@ class LinearLayer:
         stackable: Whether inputs and kernels may be concatenated along the input
             channels, axis -1 of the inputs and -2 of the kernel.
         bounds: Smallest and largest possible inputs, for the first layer.
+        precision: Of the products that are taken back; None for the inputs' own.
     """
 
     call: Callable
@@ -75,6 +76,13 @@ class LinearLayer:
     nonnegative: bool = False
     stackable: bool = False
     bounds: tuple | None = None
+    precision: str | None = None
+
+    def sum_of(self, terms: Sequence):
+        """Adds the layer's outputs of (inputs, kernel) pairs: one product if it can."""
+        if self.stackable and len(terms) > 1:
+            terms = [stacked(terms)]
+        return sum(self.call(inputs, kernel) for inputs, kernel in terms)
 
     def signed_terms(self, with_positive, with_negative) -> tuple:
         """Pairs the inputs' positive part with a kernel, the negative with another."""
@@ -92,14 +100,14 @@ class Share:
         terms: (inputs, kernel) pairs; the summands are their products.
         bias: Added to the denominator, its share is lost; None for nothing.
         portion: Factor on the outputs' relevance.
-        epsilon: Stabilizer of the denominator.
+        epsilon: Stabilizer of the denominator; a number, or (B, ...).
         denominator: The sum of the summands and the bias where it is known already.
     """
 
     terms: tuple
     bias: object = None
     portion: object = 1.0
-    epsilon: float = STABILIZER
+    epsilon: object = STABILIZER
     denominator: object = None
 
 
@@ -119,15 +127,26 @@ class LinearRule:
 class Epsilon(LinearRule):
     """LRP-epsilon: R_i = sum_j x_i w_ij / (z_j + epsilon sign z_j) R_j.
 
+    Args:
+        epsilon: Positive. A large one keeps relevance from outputs near zero.
+        relative: Whether epsilon counts in units of the mean |z| of each image's
+            outputs, so that outputs of any scale keep the same share.
+
     Source: Bach et al. 2015, equation 58.
     """
 
     epsilon: float = STABILIZER
+    relative: bool = False
 
     def shares(self, layer: LinearLayer) -> tuple[Share, ...]:
         """Names the summands."""
         terms = ((layer.inputs, layer.kernel),)
-        return (Share(terms, epsilon=self.epsilon, denominator=layer.outputs),)
+        epsilon = self.epsilon
+        if self.relative:
+            axes = tuple(range(1, len(layer.outputs.shape)))
+            scale = ops.mean(ops.abs(layer.outputs), axes, keepdims=True)
+            epsilon = ops.maximum(epsilon * scale, STABILIZER)
+        return (Share(terms, epsilon=epsilon, denominator=layer.outputs),)
 
 
 @dataclass(frozen=True)
@@ -141,6 +160,8 @@ class AlphaBeta(LinearRule):
         beta: alpha - 1.
         bias: "signed" counts the bias among the summands of its own sign; "whole"
             adds all of it to both denominators, as iNNvestigate does.
+        conserves: Whether an output whose summands all have one sign gives them R,
+            not alpha R or -beta R, so that none is made or lost. zennit gives alpha R.
 
     Source: Bach et al. 2015, equation 60.
     """
@@ -148,6 +169,7 @@ class AlphaBeta(LinearRule):
     alpha: float = 1.0
     beta: float = 0.0
     bias: str = "signed"
+    conserves: bool = False
 
     def __post_init__(self):
         if abs(self.alpha - self.beta - 1.0) > 1e-9:
@@ -169,7 +191,22 @@ class AlphaBeta(LinearRule):
         if self.beta == 0.0:
             return shares
         inhibiting = layer.signed_terms(negative, positive)
-        return *shares, Share(inhibiting, biases[1], -self.beta)
+        shares = *shares, Share(inhibiting, biases[1], -self.beta)
+        return self._conserving(layer, shares) if self.conserves else shares
+
+    def _conserving(self, layer: LinearLayer, shares: tuple) -> tuple[Share, ...]:
+        """Gives all to the side that exists where the other has no summand."""
+        sums = [layer.sum_of(share.terms) + share.bias for share in shares]
+        large = [ops.abs(z) for z in sums]
+        missing = [mine <= 1e-6 * other for mine, other in (large, large[::-1])]
+        portions = [
+            ops.where(missing[1], 1.0, ops.where(missing[0], 0.0, self.alpha)),
+            ops.where(missing[0], 1.0, ops.where(missing[1], 0.0, -self.beta)),
+        ]
+        return tuple(
+            replace(share, denominator=z, portion=ops.cast(portion, z.dtype))
+            for share, z, portion in zip(shares, sums, portions, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -223,8 +260,8 @@ class Box(LinearRule):
     high: float | tuple[float, ...] | None = None
 
     def bounds(self, images) -> tuple:
-        """Returns the smallest and largest possible images, (B, H, W, C) each."""
-        axes = (1, 2)
+        """Returns the smallest and largest possible images, (B, ..., C) each."""
+        axes = tuple(range(1, len(images.shape) - 1))
         low = ops.min(images, axes, keepdims=True) if self.low is None else self.low
         high = ops.max(images, axes, keepdims=True) if self.high is None else self.high
         ones = ops.ones_like(images)
@@ -268,6 +305,26 @@ class Gradient(LinearRule):
     def apply(self, layer: LinearLayer, relevance: Relevance) -> Relevance:
         """Applies the transpose of the layer."""
         return Relevance(_pull_back(layer, layer.kernel, layer.inputs, relevance))
+
+
+@dataclass(frozen=True)
+class SignalTakesAll:
+    """Of a product of a signal and a gate, the gate takes nothing.
+
+    Source: Arras et al. 2017.
+    """
+
+    def apply(self, signal, relevance: Relevance) -> Relevance:
+        """Returns the signal's relevance; where it was spread, the sum."""
+        values, shape = relevance.array(), tuple(signal.shape)
+        extra = len(values.shape) - 1 - len(shape)
+        values = ops.sum(values, tuple(range(2, 2 + extra))) if extra else values
+        axes = tuple(
+            axis + 1
+            for axis, length in enumerate(shape)
+            if axis and length == 1 and values.shape[axis + 1] != 1
+        )
+        return Relevance(ops.sum(values, axes, keepdims=True) if axes else values)
 
 
 @dataclass(frozen=True)
@@ -322,10 +379,48 @@ def pull_back(function: Callable, shape: Sequence[int], values):
     return ops.reshape(result, (batch, targets, *shape))
 
 
-def _pull_back(layer: LinearLayer, kernel, inputs, relevance: Relevance):
-    return pull_back(
-        lambda x: layer.call(x, kernel), inputs.shape[1:], relevance.array()
+def differentiate(function: Callable, inputs: Sequence, relevance: Relevance) -> list:
+    """Pulls the values of N targets back through a function of any kind.
+
+    Args:
+        function: From arrays (M, ...) to one array (M, ...), row by row.
+        inputs: Its arguments, (B, ...) each.
+        relevance: Or a gradient, of its result.
+
+    Returns:
+        One Relevance for each argument.
+    """
+    values = relevance.array()
+    batch, targets, *rest = values.shape
+    repeated = [ops.repeat(value, targets, axis=0) for value in inputs]
+    _, _, results = vector_jacobian_product(
+        lambda *arrays: (function(*arrays), ()),
+        repeated,
+        ops.reshape(values, (batch * targets, *rest)),
     )
+    return [
+        Relevance(ops.reshape(result, (batch, targets, *value.shape[1:])))
+        for result, value in zip(results, inputs, strict=True)
+    ]
+
+
+def stacked(terms: Sequence) -> tuple:
+    """Lays the inputs of (inputs, kernel) pairs side by side as channels."""
+    inputs, kernels = zip(*terms, strict=True)
+    return ops.concatenate(inputs, -1), ops.concatenate(kernels, -2)
+
+
+def _pull_back(layer: LinearLayer, kernel, inputs, relevance: Relevance):
+    values = relevance.array()
+    if layer.precision is None or kernel is None:
+        return pull_back(lambda x: layer.call(x, kernel), inputs.shape[1:], values)
+    kernel = ops.cast(kernel, layer.precision)
+    result = pull_back(
+        lambda x: layer.call(x, kernel),
+        inputs.shape[1:],
+        ops.cast(values, layer.precision),
+    )
+    return ops.cast(result, inputs.dtype)
 
 
 def _divide(layer: LinearLayer, share: Share, relevance: Relevance) -> Relevance:
@@ -343,11 +438,9 @@ def _divide(layer: LinearLayer, share: Share, relevance: Relevance) -> Relevance
 
 def _divide_stacked(layer: LinearLayer, share: Share, relevance: Relevance):
     """Takes all terms in one product, their inputs side by side as channels."""
-    inputs, kernels = zip(*share.terms, strict=True)
-    stacked = ops.concatenate(inputs, -1), ops.concatenate(kernels, -2)
-    joint = replace(share, terms=(stacked,))
+    joint = replace(share, terms=(stacked(share.terms),))
     result = _divide(layer, joint, relevance).array()
-    shape = (*result.shape[:-1], len(inputs), inputs[0].shape[-1])
+    shape = (*result.shape[:-1], len(share.terms), layer.inputs.shape[-1])
     return Relevance(ops.sum(ops.reshape(result, shape), -2))
 
 
