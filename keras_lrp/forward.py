@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import ops
 
-from keras_lrp.backend import compiled, watch
+from keras_lrp.backend import watch
 from keras_lrp.graph import Graph, call_model
 from keras_lrp.steps import Step
 
@@ -64,7 +64,6 @@ class ForwardCheck:
         self._graph = graph
         self._dtype = precision_of(graph)
         self._was_assigned = watch(model.variables)
-        self._measure = compiled(self._differences, model)
         self._tolerances = [
             _tolerance(section.call.layer, model) for section in graph.sections
         ]
@@ -80,7 +79,7 @@ class ForwardCheck:
         """
         if not self._was_assigned():
             return
-        differences = ops.convert_to_numpy(self._measure(images[:1]))
+        differences = ops.convert_to_numpy(self._differences(images[:1]))
         for section, difference, tolerance in zip(
             self._graph.sections, differences[:-1], self._tolerances, strict=True
         ):

@@ -8,15 +8,17 @@ unrolled. What cannot be read is a step of the kind "unknown", which has a deriv
 and no rule.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import keras
 from keras import ops, tree
 from keras.src.models import Functional
 
 from keras_lrp.activations import Activation, describe_activation
-from keras_lrp.layers import find_entry, overrides
+from keras_lrp.layers import find_entry, overrides, unsupported
 from keras_lrp.steps import ANY, Call, Section, Step, UnreadableError
 
 
@@ -28,13 +30,15 @@ class Graph:
         steps: What an explanation walks through.
         output: The number of the value that is explained.
         sections: The calls of the network, before batch-norms are folded.
-        shape: Of the output, (None, ...), or None where it is not known.
+        input_shape: (None, ...), or None where it is not known.
+        output_shape: Likewise.
     """
 
     steps: tuple[Step, ...]
     output: int
     sections: tuple[Section, ...] = ()
-    shape: tuple | None = None
+    input_shape: tuple | None = None
+    output_shape: tuple | None = None
 
     def nonnegative_values(self) -> frozenset[int]:
         """The values that have no negative entry, whatever the network's input."""
@@ -71,16 +75,19 @@ def read_graph(model: keras.Model) -> Graph:
     """Lists the steps of a network.
 
     A softmax, log-softmax or sigmoid at the very end is left out: what is explained
-    are the logits. A network that is neither functional nor Sequential is one step.
+    are the logits. A network with a `call` of its own is read by calling it on a
+    symbolic input; where that fails, it is one step of the kind "unknown".
 
     Args:
         model: With one input and one output.
 
     Raises:
-        ValueError: The model has several inputs or outputs.
+        ValueError: The model has several inputs or outputs, or no weights yet.
     """
+    if not model.built:
+        raise unsupported(model, "it has no weights yet; call it on an input once")
     reader = Reader()
-    function = nodes_of(model)
+    function = nodes_of(model) or trace(model, _built_shape(model))
     if function is None:
         reader.add(Call(model, (0,), (None,), (None,)))
         return Graph(tuple(reader.steps), 1, tuple(reader.sections))
@@ -92,9 +99,14 @@ def read_graph(model: keras.Model) -> Graph:
                 f"{names}. Make a keras.Model with the one {what} to explain."
             )
     (output,) = reader.read(function, (0,))
-    shape = tuple(function.outputs[0].shape)
     steps = _without_squashing(reader.steps, output)
-    return Graph(tuple(_folded(steps, output)), output, tuple(reader.sections), shape)
+    return Graph(
+        tuple(_folded(steps, output)),
+        output,
+        tuple(reader.sections),
+        tuple(function.inputs[0].shape),
+        tuple(function.outputs[0].shape),
+    )
 
 
 def call_model(model: keras.Model, images):
@@ -102,7 +114,7 @@ def call_model(model: keras.Model, images):
     structure = getattr(model, "_inputs_struct", None)
     if structure is not None:
         images = tree.pack_sequence_as(structure, [images])
-    outputs = tree.flatten(model(images))
+    outputs = tree.flatten(model(images, training=False))
     if len(outputs) != 1:
         raise ValueError(
             f"Model {model.name!r} must have one output; received {len(outputs)}. "
@@ -116,6 +128,44 @@ def nodes_of(layer) -> keras.Function | None:
     if overrides(layer, keras.Sequential) is False:
         return layer._functional  # what a Sequential model calls
     return layer if overrides(layer, Functional) is False else None
+
+
+def trace(model: keras.Model, shape: Sequence | None) -> keras.Function | None:
+    """Calls a model that has a `call` of its own on a symbolic input.
+
+    Args:
+        model: Subclassed.
+        shape: Of its one input, (B, ...).
+
+    Returns:
+        Its nodes; None if it cannot be called so. Its layers do not keep them.
+    """
+    if shape is None:
+        return None
+    inputs = keras.Input(shape[1:], dtype=model.input_dtype)
+    try:
+        takes_training = "training" in inspect.signature(model.call).parameters
+        options = {"training": False} if takes_training else {}
+        function = keras.Function(inputs, model.call(inputs, **options))
+    except Exception:  # a user's code, which knows no symbolic tensors
+        return None
+    for node in chain(*function._nodes_by_depth.values()):
+        if not node.is_input:
+            node.operation._inbound_nodes.remove(node)
+            for tensor in node.input_tensors:
+                tensor._keras_history.operation._outbound_nodes.remove(node)
+    return function
+
+
+def _built_shape(model: keras.Model) -> tuple | None:
+    """The shape of the one input that a subclassed model was built with, if known."""
+    shape = (model.get_build_config() or {}).get("input_shape")
+    is_one = isinstance(shape, list | tuple) and len(shape) > 1
+    return tuple(shape) if is_one and all(_is_length(n) for n in shape) else None
+
+
+def _is_length(number) -> bool:
+    return number is None or isinstance(number, int)
 
 
 class Reader:
@@ -151,6 +201,8 @@ class Reader:
     def add(self, call: Call) -> list[int]:
         """Appends the steps of a call; returns the numbers of its output values."""
         function = nodes_of(call.layer)
+        if isinstance(call.layer, keras.Model) and len(call.tensors) == 1:
+            function = function or trace(call.layer, call.tensors[0].shape)
         if function is not None and len(function.inputs) == len(call.sources):
             return self.read(function, call.sources)
         first = len(self.steps)

@@ -35,12 +35,8 @@ def unsupported(layer, reason: str) -> ValueError:
 def find_entry(call: Call) -> tuple[Callable | None, str]:
     """Returns the function that reads a call, or None and the reason why none does."""
     layer = call.layer
-    if isinstance(layer, keras.Model) and not layer.built:
-        return None, "it has no weights yet; call it on an input once"
     if isinstance(layer, keras.Model):
         return None, "it computes in a `call` of its own, which cannot be read"
-    if call.arguments is not None and call.arguments.kwargs.get("training"):
-        return None, "it is called with training=True, and draws at random"
     if getattr(layer, "quantization_mode", None) is not None:
         return None, f"its kernel is quantised ({layer.quantization_mode})"
     if not isinstance(layer, layers.Layer):
@@ -71,7 +67,8 @@ def _activated(reader, call: Call, function: Callable | None, sources) -> int:
     if function is None:
         return source
     if isinstance(function, layers.Layer):  # Conv2D(activation=LeakyReLU())
-        (output,) = reader.add(Call(function, sources, call.outputs, call.outputs))
+        call = Call(function, tuple(sources), call.outputs, call.outputs)
+        (output,) = reader.read_call(call)
         return output
     known = reader.describe(function)
     if known is None:
@@ -355,7 +352,7 @@ def _nothing(reader, call: Call) -> int:
 
 def _wrapped(reader, call: Call) -> int:
     inner = Call(call.layer.layer, call.sources, call.tensors, call.outputs)
-    (output,) = reader.add(inner)
+    (output,) = reader.read_call(inner)
     return output
 
 

@@ -8,6 +8,7 @@ to scale, is linear.
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from keras_lrp.steps import Call, UnreadableError
@@ -63,9 +64,10 @@ def _moments(layer: layers.Normalization, dtype) -> tuple:
 
 def _fitting(value, like) -> tuple:
     """The shape of a value with axes of 1 as the other's."""
-    if len(ops.shape(value)) == len(like.shape):
-        return tuple(ops.shape(value))
-    return tuple(like.shape) if ops.size(value) > 1 else (1,) * len(like.shape)
+    shape = np.shape(value) if isinstance(value, list | tuple | float) else value.shape
+    if len(shape) == len(like.shape):
+        return tuple(shape)
+    return tuple(like.shape) if np.prod(shape) > 1 else (1,) * len(like.shape)
 
 
 def read_layer_normalization(reader, call: Call) -> int:

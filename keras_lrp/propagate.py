@@ -15,7 +15,7 @@ from keras_lrp.arguments import check_classes, check_images, check_relevance
 from keras_lrp.backend import compiled, is_traced
 from keras_lrp.backward import Backward
 from keras_lrp.forward import ForwardCheck, precision_of, read_weights, run_steps
-from keras_lrp.graph import call_model, nodes_of, read_graph
+from keras_lrp.graph import call_model, read_graph
 from keras_lrp.presets import choose_rules, refuse_unknown
 
 PRECISIONS = (None, "bfloat16")
@@ -99,7 +99,7 @@ class LRP:
             ValueError: The images, classes or relevance do not fit the model, or the
                 model computes something else than what was read.
         """
-        images = check_images(images, self._input_shape())
+        images = check_images(images, self._graph.input_shape)
         if not is_traced(images, *(v.value for v in self.model.variables)):
             self._check(images)
         if relevance is None:
@@ -108,13 +108,9 @@ class LRP:
             raise ValueError("Give classes or relevance, not both.")
         return self._propagate(images, relevance)
 
-    def _input_shape(self) -> tuple | None:
-        function = nodes_of(self.model)
-        return None if function is None else tuple(function.inputs[0].shape)
-
     def _seeds(self, images, classes):
         """Returns relevance 1 of the chosen classes (B, N, C)."""
-        scores, shape = None, self._graph.shape
+        scores, shape = None, self._graph.output_shape
         if classes is None or shape is None:
             scores = call_model(self.model, images)
             shape = (None, *scores.shape[1:])

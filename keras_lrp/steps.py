@@ -1,5 +1,6 @@
 """What a network is read into: calls of layers, and the steps they become."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -85,11 +86,13 @@ class Call:
         return self._apply(self.layer.call, values)[0]
 
     def _apply(self, function: Callable, values) -> list:
-        if self.arguments is None:
-            return tree.flatten(function(*values))
-        args, kwargs = self.arguments.fill_in(
-            {id(t): v for t, v in zip(self.tensors, values, strict=True)}
-        )
+        args, kwargs = values, {}
+        if self.arguments is not None:
+            args, kwargs = self.arguments.fill_in(
+                {id(t): v for t, v in zip(self.tensors, values, strict=True)}
+            )
+        if "training" in inspect.signature(self.layer.call).parameters:
+            kwargs = kwargs | {"training": False}  # as `predict` does
         return tree.flatten(function(*args, **kwargs))
 
 
