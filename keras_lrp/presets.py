@@ -21,6 +21,7 @@ from keras_lrp.rules import (
 
 DENSE = Epsilon(1e-3, relative=True)
 FIRM_DENSE = Epsilon(1e-6, relative=True)
+PROPORTIONAL = Epsilon(1e-9, relative=True)
 
 
 def _relevance_preset(convolution, dense=DENSE, **others) -> dict:
@@ -29,9 +30,9 @@ def _relevance_preset(convolution, dense=DENSE, **others) -> dict:
         "convolution": convolution,
         "dense": dense,
         "normalization": convolution,
-        "layer_normalization": Epsilon(),
-        "average_pool": Epsilon(),
-        "sum": Epsilon(),
+        "layer_normalization": PROPORTIONAL,
+        "average_pool": PROPORTIONAL,
+        "sum": PROPORTIONAL,
         "product": SignalTakesAll(),
         "rectifier": PassThrough(),
         "activation": PassThrough(),

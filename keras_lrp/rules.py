@@ -14,6 +14,7 @@ from keras_lrp.backend import transpose, vector_jacobian_product
 from keras_lrp.operations import stabilizer
 
 STABILIZER = 1e-9
+SMALLEST = 1e-30  # of denominators, far below what float32 can hold
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,16 @@ class Share:
         terms: (inputs, kernel) pairs; the summands are their products.
         bias: Added to the denominator, its share is lost; None for nothing.
         portion: Factor on the outputs' relevance.
-        epsilon: Stabilizer of the denominator; a number, or (B, ...).
+        epsilon: Stabilizer of the denominator.
+        relative: Whether epsilon counts in units of each image's mean |denominator|.
         denominator: The sum of the summands and the bias where it is known already.
     """
 
     terms: tuple
     bias: object = None
     portion: object = 1.0
-    epsilon: object = STABILIZER
+    epsilon: float = STABILIZER
+    relative: bool = True
     denominator: object = None
 
 
@@ -141,12 +144,14 @@ class Epsilon(LinearRule):
     def shares(self, layer: LinearLayer) -> tuple[Share, ...]:
         """Names the summands."""
         terms = ((layer.inputs, layer.kernel),)
-        epsilon = self.epsilon
-        if self.relative:
-            axes = tuple(range(1, len(layer.outputs.shape)))
-            scale = ops.mean(ops.abs(layer.outputs), axes, keepdims=True)
-            epsilon = ops.maximum(epsilon * scale, STABILIZER)
-        return (Share(terms, epsilon=epsilon, denominator=layer.outputs),)
+        return (
+            Share(
+                terms,
+                epsilon=self.epsilon,
+                relative=self.relative,
+                denominator=layer.outputs,
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -450,4 +455,9 @@ def _quotient(layer: LinearLayer, share: Share):
     if z is None:
         z = sum(layer.call(inputs, kernel) for inputs, kernel in share.terms)
         z = z if share.bias is None else z + share.bias
-    return share.portion / (z + stabilizer(z, share.epsilon))
+    epsilon = share.epsilon
+    if share.relative:
+        axes = tuple(range(1, len(z.shape)))
+        scale = ops.mean(ops.abs(z), axes, keepdims=True)
+        epsilon = ops.maximum(epsilon * scale, SMALLEST)
+    return share.portion / (z + stabilizer(z, epsilon))

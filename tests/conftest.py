@@ -53,6 +53,15 @@ def precise():
     set_precision("float32")
 
 
+@pytest.fixture
+def double():
+    """Computes in float64 where the backend can."""
+    if IS_TENSORFLOW or os.environ.get("JAX_ENABLE_X64") == "1":
+        set_precision("float64")
+    yield
+    set_precision("float32")
+
+
 def set_precision(dtype: str) -> None:
     """Makes new layers and tensors of this type."""
     keras.config.set_floatx(dtype)
