@@ -111,6 +111,8 @@ def _image_of(reader, call: Call) -> tuple[float, float]:
 
 
 def _concatenate(reader, call: Call) -> int:
+    if call.layer.axis % len(call.tensors[0].shape) == 0:
+        raise UnreadableError("it mixes the images of a batch")
     return reader.append(
         "concatenate",
         call,

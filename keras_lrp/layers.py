@@ -275,7 +275,7 @@ def _center_crop(reader, call: Call) -> int:
         missing = [now - wanted for now, wanted in zip(x.shape[1:3], size, strict=True)]
         if min(missing) < 0:
             resize = keras.preprocessing.image.smart_resize
-            return resize(x, size, data_format="channels_last")
+            return ops.cast(resize(x, size, data_format="channels_last"), x.dtype)
         top, left = (length // 2 for length in missing)
         return x[:, top : top + size[0], left : left + size[1]]
 
@@ -322,6 +322,8 @@ def _sum(coefficients_of: Callable) -> Callable:
 
 def _concatenate(reader, call: Call) -> int:
     axis = call.layer.axis
+    if axis % len(call.tensors[0].shape) == 0:
+        raise UnreadableError("it mixes the images of a batch")
     return reader.append(
         "concatenate",
         call,

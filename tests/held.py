@@ -58,7 +58,7 @@ def held(layer) -> Callable:
     if isinstance(layer, ELEMENTWISE):
         return lambda x, **options: tied(x, layer(x, **options))
     if getattr(layer, "activation", None) is not None:
-        return lambda x: activated(layer, x)
+        return lambda x, **options: activated(layer, x)
     if isinstance(layer, layers.Layer):
         return lambda *values, **options: layer(*values, **options | inference(layer))
     return lambda *values, **options: operation(layer, *values, **options)

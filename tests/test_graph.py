@@ -15,6 +15,7 @@ from cnn import (
     seeds,
 )
 from conftest import randomize
+from held import gradient
 from keras import layers
 
 from keras_lrp import LRP
@@ -131,3 +132,119 @@ def test_unsupported_layers_are_named():
     inputs = [keras.Input((2, 2, 1)), keras.Input((2, 2, 1))]
     with pytest.raises(ValueError, match="must have one input; received 2"):
         LRP(keras.Model(inputs, layers.Add()(inputs)))
+
+
+def classifier(x, activation=None):
+    x = layers.Conv2D(4, 3, activation="relu")(x)
+    return layers.Dense(3, activation=activation)(layers.GlobalAveragePooling2D()(x))
+
+
+class OwnGraph(keras.Model):
+    """Functional, by a subclass."""
+
+    def __init__(self):
+        inputs = keras.Input((6, 8, 3))
+        super().__init__(inputs, classifier(inputs))
+
+
+class OwnCall(keras.Model):
+    """Computes in its own `call`; it has no configuration."""
+
+    def __init__(self, refuses_symbols: bool = False):
+        super().__init__()
+        self.refuses_symbols = refuses_symbols
+        self.convolution = layers.Conv2D(4, 3, activation="relu")
+        self.dropout = layers.Dropout(0.5)
+        self.dense = layers.Dense(3, activation="softmax")
+
+    def call(self, x, training=False):
+        if self.refuses_symbols and isinstance(x, keras.KerasTensor):
+            raise RuntimeError("no symbols")
+        x = self.dropout(self.convolution(x), training=training)
+        return self.dense(ops.mean(x, (1, 2)))
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def plain_copy(model, weights_of=None) -> keras.Model:
+    """The same classifier as a functional model."""
+    copy = network(classifier)
+    copy.set_weights((weights_of or model).get_weights())
+    return copy
+
+
+def test_nested_models_may_end_a_model():
+    inner = network(classifier)
+    inputs = keras.Input((6, 8, 3))
+    outer = keras.Model(inputs, inner(layers.Rescaling(1 / 255.0)(inputs)))
+    image, relevance = normal(2, 6, 8, 3), seeds(inner)
+    expected = explained(inner, "epsilon_plus", image, relevance)
+    found = explained(outer, "epsilon_plus", 255.0 * image, relevance)
+    assert_close(found, expected)
+
+
+def test_dicts_and_lists_of_one_are_one():
+    inputs = keras.Input((6, 8, 3), name="x")
+    model = keras.Model({"x": inputs}, {"scores": classifier(inputs)})
+    outer = keras.Model([inputs], [model({"x": inputs})["scores"]])
+    image, relevance = normal(2, 6, 8, 3), seeds(outer)
+    expected = explained(plain_copy(model), "epsilon", image, relevance)
+    for one, images in ((model, image), (model, {"x": image}), (outer, image)):
+        assert_close(explained(one, "epsilon", images, relevance), expected)
+    assert LRP(model)(image).shape == (2, 1, 6, 8, 3)
+
+
+def test_several_inputs_and_outputs_are_named():
+    inputs = keras.Input((6, 8, 3), name="x")
+    outputs = {"a": classifier(inputs), "b": layers.ReLU(name="second")(inputs)}
+    with pytest.raises(ValueError, match=r"must have one output; received 2: .*Make a"):
+        LRP(keras.Model(inputs, outputs))
+
+
+def test_subclasses_of_functional_models_are_explained():
+    model = OwnGraph()
+    image, relevance = normal(2, 6, 8, 3), seeds(model)
+    expected = explained(plain_copy(model), "epsilon_plus", image, relevance)
+    assert_close(explained(model, "epsilon_plus", image, relevance), expected)
+
+
+def test_models_with_a_call_of_their_own_are_read_by_calling_them():
+    model, image = OwnCall(), normal(2, 6, 8, 3)
+    with pytest.raises(ValueError, match="it has no weights yet; call it on an input"):
+        LRP(model)
+    model(image)
+    nodes = [len(layer._inbound_nodes) for layer in model.layers]
+    relevance = normal(2, 2, 3)
+    for preset in ("epsilon_plus", "gradient", "guided_backprop"):
+        expected = explained(plain_copy(model), preset, image, relevance)
+        assert_close(explained(model, preset, image, relevance), expected)
+    assert nodes == [len(layer._inbound_nodes) for layer in model.layers]
+    inputs = keras.Input((6, 8, 3))
+    outer = keras.Model(inputs, model(layers.Rescaling(2.0)(inputs)))
+    expected = explained(plain_copy(model), "epsilon_plus", image, relevance)
+    assert_close(explained(outer, "epsilon_plus", image / 2, relevance), expected)
+
+
+def test_what_cannot_be_called_on_symbols_has_a_gradient_only():
+    model, image = OwnCall(refuses_symbols=True), normal(2, 6, 8, 3)
+    model(image)
+    with pytest.raises(
+        ValueError, match="in a `call` of its own, which cannot be read"
+    ):
+        LRP(model)
+    weights = normal(2, 1, 3)
+    found = explained(model, "gradient", image, weights)[:, 0]
+    assert_close(found, gradient(model, image, weights[:, 0]))
+
+
+def test_a_wrapped_model_and_a_sequential_one_are_alike():
+    base = network(residual_block)
+    sequential = keras.Sequential([keras.Input((6, 8, 3)), base, layers.Flatten()])
+    inputs = keras.Input((6, 8, 3))
+    wrapped = keras.Model(inputs, sequential(inputs))
+    image, relevance = normal(2, 6, 8, 3), seeds(base)
+    expected = explained(base, "alpha1_beta0", image, relevance)
+    flat = relevance.reshape(2, 3, -1)
+    for model in (sequential, wrapped):
+        assert_close(explained(model, "alpha1_beta0", image, flat), expected)

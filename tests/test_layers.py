@@ -65,7 +65,7 @@ KINDS = {
         layers.Conv2DTranspose(4, 3, strides=2)(x)
     ),
     "depthwise_by_groups": lambda x: layers.Conv2D(6, 3, groups=3)(x),
-    "einsum_dense": lambda x: layers.EinsumDense("abcd,de->abce", (None, None, 5))(x),
+    "einsum_dense": lambda x: layers.EinsumDense("abcd,de->abce", (6, 8, 5))(x),
     "spectral": lambda x: layers.SpectralNormalization(layers.Conv2D(4, 3))(x),
     "layer_normalization": lambda x: layers.LayerNormalization()(x),
     "layer_normalization_of_all": lambda x: layers.LayerNormalization(axis=[1, 2, 3])(
@@ -118,6 +118,9 @@ def test_one_and_three_dimensions(dimensions):
         kind = getattr(layers, name.format(dimensions))
         return kind(*arguments, **options)
 
+    crop = (0, 1) if dimensions == 1 else 0
+    pool = "Max" if dimensions == 1 else "Average"  # TensorFlow: no max in float64
+
     def stack(x):
         x = of("Conv{}D", 4, 3)(of("ZeroPadding{}D", 1)(x))
         x = layers.ReLU()(layers.BatchNormalization()(x))
@@ -125,11 +128,11 @@ def test_one_and_three_dimensions(dimensions):
             x = layers.DepthwiseConv1D(2, activation="relu")(x)
             x = layers.SeparableConv1D(5, 2, padding="same", activation="relu")(x)
             x = layers.Conv1D(4, 3, padding="causal", dilation_rate=2)(x)
-        x = of("AveragePooling{}D", 2, strides=1)(of("MaxPooling{}D", 2)(x))
-        x = of("Conv{}DTranspose", 4, 2, strides=2)(of("Cropping{}D", (0, 1))(x))
+        x = of("AveragePooling{}D", 2, strides=1)(of(pool + "Pooling{}D", 2)(x))
+        x = of("Conv{}DTranspose", 4, 2, strides=2)(of("Cropping{}D", crop)(x))
         x = of("SpatialDropout{}D", 0.5)(of("UpSampling{}D", 2)(x))
         x = ops.concatenate(
-            [of("GlobalMaxPooling{}D")(x), of("GlobalAveragePooling{}D")(x)]
+            [of(f"Global{pool}Pooling{{}}D")(x), of("GlobalAveragePooling{}D")(x)], -1
         )
         return layers.Dense(3)(x)
 
@@ -250,6 +253,15 @@ def test_products_without_a_gate_are_refused():
     image, weights = normal(2, 6, 8, 3), seeds(square, words=1)
     found = explained(square, "gradient", image, weights)[:, 0]
     assert_close(found, 2 * image * weights[:, 0])
+
+
+def test_what_mixes_images_is_refused():
+    mixed = network(lambda x: ops.concatenate([x, x], axis=0))
+    with pytest.raises(ValueError, match="it mixes the images of a batch"):
+        LRP(mixed)
+    mean = network(lambda x: x - ops.mean(x, axis=0, keepdims=True))
+    with pytest.raises(ValueError, match="it mixes the images of a batch"):
+        LRP(mean)
 
 
 def test_a_gate_by_hand():
