@@ -83,8 +83,8 @@ def check_classes(classes, num_classes: int) -> list[int]:
         listed = []
     if not listed or not all(0 <= number < num_classes for number in listed):
         raise ValueError(
-            f"classes must be numbers from 0 to {num_classes - 1}, one or a list; "
-            f"received {classes}."
+            f"classes must be numbers from 0 to {num_classes - 1}; received "
+            f"{classes}. Give one number or a list."
         )
     return listed
 

@@ -135,18 +135,29 @@ def test_wrong_arguments_are_explained():
         AlphaBeta(bias="none")
 
 
+def classifier(x):
+    """Two convolutions, a batch-norm that is folded and one that is not."""
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, activation="relu")(x))
+    x = layers.MaxPooling2D()(layers.ReLU()(x))
+    x = layers.BatchNormalization()(layers.Conv2D(5, 2, padding="same")(x))
+    x = layers.LayerNormalization()(layers.Activation("silu")(x))
+    return layers.Dense(4, "softmax")(layers.GlobalAveragePooling2D()(x))
+
+
 def test_one_class_may_be_a_number():
-    model, image = network(everything), normal(2, 6, 8, 3)
+    model, image = network(classifier), normal(2, 6, 8, 3)
     expected = class_relevance(model, image, [1])
     assert_close(class_relevance(model, image, 1), expected)
     assert_close(class_relevance(model, image, np.int64(1)), expected)
     for wrong in (-1, 1.5, [], True, [[1]], "dog"):
-        with pytest.raises(ValueError, match="numbers from 0 to 3, one or a list"):
+        with pytest.raises(
+            ValueError, match=r"numbers from 0 to 3; received .* Give one"
+        ):
             class_relevance(model, image, wrong)
 
 
 def test_wrong_images_are_explained():
-    lrp, image = LRP(network(everything)), normal(2, 6, 8, 3)
+    lrp, image = LRP(network(classifier)), normal(2, 6, 8, 3)
     shape = r"shape of the model's input, \(B, 6, 8, 3\); received "
     with pytest.raises(
         ValueError, match=shape + r"\(6, 8, 3\)\. The batch axis is miss"
@@ -157,9 +168,7 @@ def test_wrong_images_are_explained():
             lrp(wrong)
     with pytest.raises(ValueError, match="array of real numbers; received dtype str"):
         lrp(np.array([["a picture"]]))
-    with pytest.raises(
-        ValueError, match="array of real numbers; received dtype complex"
-    ):
+    with pytest.raises(ValueError, match="real numbers; received dtype complex"):
         lrp(image.astype("complex64"))
     for number in (np.nan, np.inf):
         image[0, 1, 2, 0] = number
@@ -237,9 +246,9 @@ def test_a_head_with_small_logits_keeps_its_relevance(preset):
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16"])
 def test_any_precision_is_explained_in_float32(policy):
     set_precision("float32")
-    single = network(everything)
+    single = network(classifier)
     keras.config.set_dtype_policy(policy)
-    half = network(everything)
+    half = network(classifier)
     set_precision("float32")
     if "mixed" not in policy:  # its weights are rounded
         single.set_weights([np.asarray(w, "float32") for w in half.get_weights()])
