@@ -39,7 +39,7 @@ def gradient(function: Callable, image, weights):
 def held_model(model: keras.Model) -> Callable:
     """Returns the network as a function, its constants those of its input."""
 
-    def run(x, training=False):
+    def run(x, **options):
         return model._run_through_graph([x], operation_fn=held)
 
     return run

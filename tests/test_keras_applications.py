@@ -26,7 +26,7 @@ NUM_LAYERS = {  # where to cut, and the size of the images
     "NASNetMobile": (60, 32),
     "MobileNetV2": (40, 32),
 }
-PIECEWISE_LINEAR = ("ResNet50V2", "DenseNet121", "MobileNetV2")
+PIECEWISE_LINEAR = ("ResNet50V2", "DenseNet121")
 CONSERVED = ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny", "ResNet50V2")
 
 
