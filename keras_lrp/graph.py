@@ -89,8 +89,11 @@ def read_graph(model: keras.Model) -> Graph:
     reader = Reader()
     function = nodes_of(model) or trace(model, _built_shape(model))
     if function is None:
-        reader.add(Call(model, (0,), (None,), (None,)))
-        return Graph(tuple(reader.steps), 1, tuple(reader.sections))
+        call = Call(model, (0,), (None,), (None,))
+        _, reason = find_entry(call)
+        reader.unknown(call, reason)
+        steps = tuple(reader.steps)
+        return Graph(steps, 1, (Section(call, steps, (1,)),))
     for what, tensors in (("input", function.inputs), ("output", function.outputs)):
         if len(tensors) != 1:
             names = ", ".join(repr(tensor.name) for tensor in tensors)

@@ -48,7 +48,7 @@ def held_model(model: keras.Model) -> Callable:
 def held(layer) -> Callable:
     """Returns what a layer computes, with its constants held."""
     if isinstance(layer, keras.Model):
-        return held_model(layer)
+        return held_model(getattr(layer, "_functional", layer))
     if isinstance(layer, layers.SpectralNormalization):
         return held(layer.layer)
     if isinstance(layer, NORMALIZING):
