@@ -99,7 +99,7 @@ class ForwardCheck:
 
     def _differences(self, images):
         """Returns the relative differences of all calls, and of the whole network."""
-        own, found = {0: ops.cast(images, _input_dtype(self._model, images))}, []
+        own, found = {0: ops.cast(images, self._graph.input_dtype or self._dtype)}, []
         for section in self._graph.sections:
             inputs = [own[source] for source in section.call.sources]
             outputs = section.call.run(*inputs)
@@ -137,10 +137,3 @@ def _tolerance(layer, model: keras.Model) -> float:
     return max(
         TOLERANCES.get(dtype, TOLERANCES["float32"]) for dtype in dtypes if dtype
     )
-
-
-def _input_dtype(model: keras.Model, images) -> str:
-    try:
-        return model.inputs[0].dtype
-    except (AttributeError, TypeError):
-        return images.dtype

@@ -32,6 +32,7 @@ class Graph:
         sections: The calls of the network, before batch-norms are folded.
         input_shape: (None, ...), or None where it is not known.
         output_shape: Likewise.
+        input_dtype: What the network converts its input to, where it is known.
     """
 
     steps: tuple[Step, ...]
@@ -39,6 +40,7 @@ class Graph:
     sections: tuple[Section, ...] = ()
     input_shape: tuple | None = None
     output_shape: tuple | None = None
+    input_dtype: str | None = None
 
     def nonnegative_values(self) -> frozenset[int]:
         """The values that have no negative entry, whatever the network's input."""
@@ -109,6 +111,7 @@ def read_graph(model: keras.Model) -> Graph:
         tuple(reader.sections),
         tuple(function.inputs[0].shape),
         tuple(function.outputs[0].shape),
+        function.inputs[0].dtype,
     )
 
 
