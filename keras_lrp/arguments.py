@@ -45,9 +45,12 @@ def _check_shape(received: tuple, expected: tuple | None) -> None:
     if expected is None:
         return
     shown = f"({', '.join(map(str, ('B', *expected[1:])))})"
-    fits = len(received) == len(expected) and all(
-        wanted is None or length in (None, wanted)  # None: not known yet
-        for length, wanted in zip(received[1:], expected[1:], strict=True)
+    fits = (
+        len(received) == len(expected)
+        and all(
+            wanted is None or length in (None, wanted)  # None: not known yet
+            for length, wanted in zip(received[1:], expected[1:], strict=True)
+        )
     )
     if fits and received[0] != 0:
         return
