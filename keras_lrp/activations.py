@@ -1,10 +1,12 @@
-"""What kind of function an activation is, told by its values and not by its name."""
+"""Activations: what kind of function one is, told by its values and not by its name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from keras import activations, ops
+from keras import activations, layers, ops
+
+from keras_lrp.steps import Call, UnreadableError
 
 GRID = np.concatenate([[0.0], np.linspace(-9.0, 9.0, 1799), [-1e4, -50.0, 50.0, 1e4]])
 PROBE = np.resize(GRID, (7, 263)).astype("float32")  # no two axes alike
@@ -71,3 +73,52 @@ def _values(function: Callable, inputs: np.ndarray) -> np.ndarray | None:
 
 def _equal(values, others) -> bool:
     return others is not None and np.allclose(values, others, rtol=1e-5, atol=1e-6)
+
+
+def append_activation(reader, call: Call, function: Callable | None, sources) -> int:
+    """Appends the activation function of a layer to the value it applies to."""
+    (source,) = sources
+    if function is None:
+        return source
+    if isinstance(function, layers.Layer):  # Conv2D(activation=LeakyReLU())
+        call = Call(function, tuple(sources), call.outputs, call.outputs)
+        (output,) = reader.read_call(call)
+        return output
+    known = reader.describe(function)
+    if known is None:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise UnreadableError(
+            f"there is no rule for its activation {name!r}, whose entries depend on "
+            "each other"
+        )
+    if known.kind == "linear":
+        return source
+    fields = {"interval": known.interval, "squashes": known.squashes}
+    if known.kind == "softmax":
+        fields["reason"] = "softmax is supported at the end only, and in gates"
+    kind = "unknown" if known.kind == "softmax" else known.kind
+    return reader.append(kind, call, function, sources, **fields)
+
+
+def read_activation(reader, call: Call) -> int:
+    """Reads the layer that applies a given function."""
+    return append_activation(reader, call, call.layer.activation, call.sources)
+
+
+def read_activation_layer(reader, call: Call) -> int:
+    """Reads a layer that is an activation itself, as LeakyReLU."""
+    if isinstance(call.layer, layers.PReLU):  # its slopes have the inputs' shape
+        return reader.append("activation", call, call.layer.call)
+    return append_activation(reader, call, call.layer.call, call.sources)
+
+
+def read_softmax(reader, call: Call) -> int:
+    """Reads the layer that is a softmax."""
+    return reader.append(
+        "unknown",
+        call,
+        call.compute,
+        interval=(0.0, 1.0),
+        squashes=True,
+        reason="softmax is supported at the end only, and in gates",
+    )

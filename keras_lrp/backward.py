@@ -5,18 +5,16 @@ from collections.abc import Callable, Mapping
 from keras import ops
 
 from keras_lrp.backend import vector_jacobian_product
-from keras_lrp.forward import run_steps
-from keras_lrp.graph import Graph
-from keras_lrp.rules import (
-    Box,
+from keras_lrp.division import (
     LinearLayer,
-    LinearRule,
     Relevance,
-    SignalTakesAll,
     differentiate,
     pull_back,
     total,
 )
+from keras_lrp.forward import run_steps
+from keras_lrp.graph import Graph
+from keras_lrp.rules import Box, LinearRule, SignalTakesAll
 from keras_lrp.steps import Step
 
 

@@ -14,7 +14,12 @@ from keras import layers, ops
 from keras.src.applications.convnext import LayerScale, StochasticDepth
 from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
-from keras_lrp import normalizations
+from keras_lrp import linear_layers, normalizations
+from keras_lrp.activations import (
+    read_activation,
+    read_activation_layer,
+    read_softmax,
+)
 from keras_lrp.keras_operations import read_operation
 from keras_lrp.products import read_product
 from keras_lrp.steps import ANY, Call, UnreadableError
@@ -59,154 +64,6 @@ def overrides(layer, kind: type) -> bool | None:
         getattr(type(layer), name, None) is not getattr(kind, name, None)
         for name in ("call", "__call__", "convolution_op")
     )
-
-
-def _activated(reader, call: Call, function: Callable | None, sources) -> int:
-    """Appends the activation function of a layer to the value it applies to."""
-    (source,) = sources
-    if function is None:
-        return source
-    if isinstance(function, layers.Layer):  # Conv2D(activation=LeakyReLU())
-        call = Call(function, tuple(sources), call.outputs, call.outputs)
-        (output,) = reader.read_call(call)
-        return output
-    known = reader.describe(function)
-    if known is None:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise UnreadableError(
-            f"there is no rule for its activation {name!r}, whose entries depend on "
-            "each other"
-        )
-    if known.kind == "linear":
-        return source
-    fields = {"interval": known.interval, "squashes": known.squashes}
-    if known.kind == "softmax":
-        fields["reason"] = "softmax is supported at the end only, and in gates"
-    kind = "unknown" if known.kind == "softmax" else known.kind
-    return reader.append(kind, call, function, sources, **fields)
-
-
-def _activation(reader, call: Call) -> int:
-    return _activated(reader, call, call.layer.activation, call.sources)
-
-
-def _activation_layer(reader, call: Call) -> int:
-    """Reads a layer that is an activation itself, as LeakyReLU."""
-    if isinstance(call.layer, layers.PReLU):  # its slopes have the inputs' shape
-        return reader.append("activation", call, call.layer.call)
-    return _activated(reader, call, call.layer.call, call.sources)
-
-
-def _softmax(reader, call: Call) -> int:
-    return reader.append(
-        "unknown",
-        call,
-        call.compute,
-        interval=(0.0, 1.0),
-        squashes=True,
-        reason="softmax is supported at the end only, and in gates",
-    )
-
-
-def _convolution(reader, call: Call) -> int:
-    layer = call.layer
-    channels = layer.input_spec.axes[-1] if layer.input_spec else None
-    function, stackable = _convolve(ops.conv, layer), layer.groups == 1
-    if layer.groups > 1 and layer.groups == channels:
-        depthwise = _convolve(ops.depthwise_conv, layer)
-
-        def function(inputs, kernel):  # a grouped convolution, much faster
-            shape = (*kernel.shape[:-2], channels, kernel.shape[-1] // channels)
-            return depthwise(inputs, ops.reshape(kernel, shape))
-
-    output = reader.append(
-        "convolution",
-        call,
-        function,
-        weights=_weights(layer, "kernel"),
-        stackable=stackable,
-        fold=lambda kernel, scale: kernel * scale,
-    )
-    return _activated(reader, call, layer.activation, (output,))
-
-
-def _depthwise_convolution(reader, call: Call) -> int:
-    layer = call.layer
-    output = reader.append(
-        "convolution",
-        call,
-        _convolve(ops.depthwise_conv, layer),
-        weights=_weights(layer, "kernel"),
-        fold=lambda kernel, scale: kernel * ops.reshape(scale, kernel.shape[-2:]),
-    )
-    return _activated(reader, call, layer.activation, (output,))
-
-
-def _separable_convolution(reader, call: Call) -> int:
-    layer = call.layer
-    output = reader.append(
-        "convolution",
-        call,
-        _convolve(ops.depthwise_conv, layer),
-        weights=_weights(layer, "depthwise_kernel", None),
-    )
-    output = reader.append(
-        "convolution",
-        call,
-        lambda x, kernel: ops.conv(x, kernel, data_format="channels_last"),
-        (output,),
-        weights=_weights(layer, "pointwise_kernel"),
-        stackable=True,
-        fold=lambda kernel, scale: kernel * scale,
-    )
-    return _activated(reader, call, layer.activation, (output,))
-
-
-def _transposed_convolution(reader, call: Call) -> int:
-    layer = call.layer
-
-    def function(inputs, kernel):
-        return ops.conv_transpose(
-            inputs,
-            kernel,
-            strides=list(layer.strides),
-            padding=layer.padding,
-            output_padding=layer.output_padding,
-            dilation_rate=layer.dilation_rate,
-            data_format="channels_last",
-        )
-
-    output = reader.append(
-        "convolution",
-        call,
-        function,
-        weights=_weights(layer, "kernel"),
-        fold=lambda kernel, scale: kernel * scale[:, None],
-    )
-    return _activated(reader, call, layer.activation, (output,))
-
-
-def _dense(reader, call: Call) -> int:
-    output = reader.append(
-        "dense",
-        call,
-        ops.matmul,
-        weights=_weights(call.layer, "kernel"),
-        stackable=True,
-        fold=lambda kernel, scale: kernel * scale,
-    )
-    return _activated(reader, call, call.layer.activation, (output,))
-
-
-def _einsum_dense(reader, call: Call) -> int:
-    layer = call.layer
-    output = reader.append(
-        "dense",
-        call,
-        lambda x, kernel: ops.einsum(layer.equation, x, kernel),
-        weights=_weights(layer, "kernel"),
-    )
-    return _activated(reader, call, layer.activation, (output,))
 
 
 def _scaled(factor_of: Callable, interval_of: Callable | None = None) -> Callable:
@@ -358,35 +215,6 @@ def _wrapped(reader, call: Call) -> int:
     return output
 
 
-def _convolve(function: Callable, layer) -> Callable:
-    padding = layer.padding
-
-    def convolve(inputs, kernel):
-        if padding == "causal":  # of one axis
-            before = layer.dilation_rate[0] * (kernel.shape[0] - 1)
-            inputs = ops.pad(inputs, ((0, 0), (before, 0), (0, 0)))
-        return function(
-            inputs,
-            kernel,
-            strides=layer.strides,
-            padding="valid" if padding == "causal" else padding,
-            data_format="channels_last",
-            dilation_rate=layer.dilation_rate,
-        )
-
-    return convolve
-
-
-def _weights(layer, kernel: str, bias: str | None = "bias") -> Callable:
-    def weights(dtype=None):
-        dtype = dtype or layer.compute_dtype
-        values = getattr(layer, bias) if bias else None
-        values = ops.zeros(1) if values is None else values
-        return ops.cast(getattr(layer, kernel), dtype), ops.cast(values, dtype)
-
-    return weights
-
-
 def _in_dimensions(name: str, entry: Callable) -> dict:
     """The entry for the kinds of a layer for one, two and three dimensions."""
     kinds = (getattr(layers, name.format(n), None) for n in (1, 2, 3))
@@ -404,12 +232,12 @@ AT_TRAINING_ONLY = (
     *("RandomZoom", "AugMix", "CutMix", "MixUp", "RandAugment"),
 )
 ENTRIES = {
-    **_in_dimensions("Conv{}D", _convolution),
-    **_in_dimensions("DepthwiseConv{}D", _depthwise_convolution),
-    **_in_dimensions("SeparableConv{}D", _separable_convolution),
-    **_in_dimensions("Conv{}DTranspose", _transposed_convolution),
-    layers.Dense: _dense,
-    layers.EinsumDense: _einsum_dense,
+    **_in_dimensions("Conv{}D", linear_layers.read_convolution),
+    **_in_dimensions("DepthwiseConv{}D", linear_layers.read_depthwise_convolution),
+    **_in_dimensions("SeparableConv{}D", linear_layers.read_separable_convolution),
+    **_in_dimensions("Conv{}DTranspose", linear_layers.read_transposed_convolution),
+    layers.Dense: linear_layers.read_dense,
+    layers.EinsumDense: linear_layers.read_einsum_dense,
     layers.SpectralNormalization: _wrapped,
     layers.BatchNormalization: normalizations.read_batch_normalization,
     layers.LayerNormalization: normalizations.read_layer_normalization,
@@ -417,11 +245,11 @@ ENTRIES = {
     layers.GroupNormalization: normalizations.read_group_normalization,
     layers.UnitNormalization: normalizations.read_unit_normalization,
     layers.Normalization: normalizations.read_normalization,
-    layers.Activation: _activation,
+    layers.Activation: read_activation,
     **dict.fromkeys(
-        (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU), _activation_layer
+        (layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU), read_activation_layer
     ),
-    layers.Softmax: _softmax,
+    layers.Softmax: read_softmax,
     layers.Rescaling: _scaled(_rescaling, _rescaled_interval),
     LayerScale: _scaled(lambda layer, dtype: (ops.cast(layer.gamma, dtype), 0.0)),
     **_in_dimensions("MaxPooling{}D", _max_pool),
