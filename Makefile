@@ -18,7 +18,8 @@ ONCE := $(foreach name, batches benchmarks bert_score captions chair check \
 
 # Explaining, captioning and one training; the large encoders take too long.
 TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
-	test_operations.py test_propagate.py test_decoders.py test_beam_search.py \
+	test_operations.py test_rules.py test_layers.py \
+	test_graph.py test_lrp.py test_decoders.py test_beam_search.py \
 	test_captioner.py test_explain.py test_objective.py test_tensorboard_logs.py \
 	test_devices.py::test_the_backend_is_asked_for_its_devices \
 	test_train.py::test_the_files_of_a_run \

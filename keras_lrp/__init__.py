@@ -9,7 +9,8 @@
 """
 
 from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
-from keras_lrp.propagate import LRP, PRESETS, class_relevance
+from keras_lrp.presets import PRESETS
+from keras_lrp.propagate import LRP, class_relevance
 from keras_lrp.rules import (
     AlphaBeta,
     Box,
@@ -19,6 +20,7 @@ from keras_lrp.rules import (
     Gamma,
     Gradient,
     PassThrough,
+    SignalTakesAll,
     WSquare,
 )
 
@@ -37,6 +39,7 @@ __all__ = [
     "Operations",
     "PassThrough",
     "RelevanceOperations",
+    "SignalTakesAll",
     "WSquare",
     "class_relevance",
 ]

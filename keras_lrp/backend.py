@@ -7,6 +7,7 @@ a derivative raises an error.
 """
 
 import logging
+import weakref
 from collections.abc import Callable, Sequence
 
 import keras
@@ -157,6 +158,62 @@ def transpose(function: Callable, shape: Sequence[int], cotangent):
         lambda x: (function(x), ()), [zeros], cotangent
     )
     return result
+
+
+def is_traced(*arrays) -> bool:
+    """Whether arrays have no values yet, inside a function that is being compiled."""
+    if BACKEND == "tensorflow":
+        return not tf.executing_eagerly()
+    if BACKEND == "jax":
+        return any(isinstance(array, jax.core.Tracer) for array in arrays)
+    return False
+
+
+def watch(variables: Sequence) -> Callable[[], bool]:
+    """Returns a function that says whether a variable was assigned since its last call.
+
+    Its first answer is yes. JAX's arrays never change, so it compares which arrays
+    the variables hold; torch counts the changes of an array. TensorFlow's variables
+    change in place, so it compares the sum of the bits of each variable's values; it
+    misses a mere change of their order.
+
+    Args:
+        variables: Of Keras.
+    """
+    known = []
+
+    def was_assigned() -> bool:
+        if BACKEND == "tensorflow":
+            now = tuple(bits().numpy())
+            same = known == [now]
+            known[:] = [now]
+            return not same
+        if BACKEND == "torch":
+            now = [(id(v.value), v.value._version) for v in variables]
+            same, known[:] = known == [now], [now]
+            return not same
+        now = [v.value for v in variables]
+        same = len(known) == len(now) + 1 and all(
+            reference() is value for reference, value in zip(known, now, strict=False)
+        )
+        known[:] = [*map(weakref.ref, now), True]
+        return not same
+
+    if BACKEND == "tensorflow":
+        bits = tf.function(
+            lambda: tf.stack([_sum_of_bits(v.value) for v in variables] or [0]),
+            autograph=False,
+        )
+    return was_assigned
+
+
+def _sum_of_bits(values):
+    values = tf.convert_to_tensor(values)
+    if values.dtype.size in (4, 8):
+        values = tf.bitcast(values, tf.int32)
+    elif values.dtype.size == 2:
+        values = tf.cast(tf.bitcast(values, tf.int16), tf.int32)
+    return tf.reduce_sum(tf.cast(values, tf.int32))
 
 
 def share_of_replica(weights):

@@ -2,105 +2,25 @@
 
 A rule is data: a frozen dataclass whose parameters name one variant. The rules of
 linear layers say which summands divide the relevance; how it is divided is written
-once, in `LinearRule.apply`.
+once, in division.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from keras import ops
 
-from keras_lrp.backend import transpose, vector_jacobian_product
-from keras_lrp.operations import stabilizer
-
-STABILIZER = 1e-9
-
-
-@dataclass(frozen=True)
-class Relevance:
-    """Relevance of N targets at one place of a network: factor * values.
-
-    What is the same for all targets stays apart, so that it is multiplied once for an
-    image and not once for every target.
-
-    Attributes:
-        values: (B, N, ...).
-        factor: (B, ...), or None for ones.
-    """
-
-    values: object
-    factor: object = None
-
-    def scaled(self, factor) -> "Relevance":
-        """Multiplies by a factor (B, ...) common to the targets."""
-        known = self.factor
-        return Relevance(self.values, factor if known is None else known * factor)
-
-    def array(self):
-        """Multiplies out: (B, N, ...)."""
-        if self.factor is None:
-            return self.values
-        return self.values * ops.expand_dims(self.factor, 1)
-
-
-def total(parts: Sequence[Relevance]) -> Relevance:
-    """Adds relevances, keeping a factor that they have in common."""
-    first, *others = parts
-    if all(part.factor is first.factor for part in others):
-        return Relevance(sum((p.values for p in others), first.values), first.factor)
-    return Relevance(sum((p.array() for p in others), first.array()))
-
-
-@dataclass(frozen=True)
-class LinearLayer:
-    """A linear layer at the inputs it met: outputs = call(inputs, kernel) + bias.
-
-    Attributes:
-        call: Linear in both arguments.
-        inputs: (B, ...).
-        kernel: Weights, or None where the layer has none.
-        bias: Broadcasts to the outputs.
-        outputs: (B, ...), before any activation.
-        nonnegative: Whether the inputs are known to have no negative entry.
-        stackable: Whether inputs and kernels may be concatenated along the input
-            channels, axis -1 of the inputs and -2 of the kernel.
-        bounds: Smallest and largest possible inputs, for the first layer.
-    """
-
-    call: Callable
-    inputs: object
-    kernel: object
-    bias: object
-    outputs: object
-    nonnegative: bool = False
-    stackable: bool = False
-    bounds: tuple | None = None
-
-    def signed_terms(self, with_positive, with_negative) -> tuple:
-        """Pairs the inputs' positive part with a kernel, the negative with another."""
-        if self.nonnegative:
-            return ((self.inputs, with_positive),)
-        positive, negative = signed_parts(self.inputs)
-        return (positive, with_positive), (negative, with_negative)
-
-
-@dataclass(frozen=True)
-class Share:
-    """Summands that divide a portion of the outputs' relevance in proportion.
-
-    Attributes:
-        terms: (inputs, kernel) pairs; the summands are their products.
-        bias: Added to the denominator, its share is lost; None for nothing.
-        portion: Factor on the outputs' relevance.
-        epsilon: Stabilizer of the denominator.
-        denominator: The sum of the summands and the bias where it is known already.
-    """
-
-    terms: tuple
-    bias: object = None
-    portion: object = 1.0
-    epsilon: float = STABILIZER
-    denominator: object = None
+from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.division import (
+    STABILIZER,
+    LinearLayer,
+    Relevance,
+    Share,
+    divide,
+    signed_parts,
+    take_back,
+    total,
+)
 
 
 class LinearRule:
@@ -112,22 +32,35 @@ class LinearRule:
 
     def apply(self, layer: LinearLayer, relevance: Relevance) -> Relevance:
         """Returns the inputs' relevance, given the outputs'."""
-        return total([_divide(layer, s, relevance) for s in self.shares(layer)])
+        return total([divide(layer, s, relevance) for s in self.shares(layer)])
 
 
 @dataclass(frozen=True)
 class Epsilon(LinearRule):
     """LRP-epsilon: R_i = sum_j x_i w_ij / (z_j + epsilon sign z_j) R_j.
 
+    Args:
+        epsilon: Positive. A large one keeps relevance from outputs near zero.
+        relative: Whether epsilon counts in units of the mean |z| of each image's
+            outputs, so that outputs of any scale keep the same share.
+
     Source: Bach et al. 2015, equation 58.
     """
 
     epsilon: float = STABILIZER
+    relative: bool = False
 
     def shares(self, layer: LinearLayer) -> tuple[Share, ...]:
         """Names the summands."""
         terms = ((layer.inputs, layer.kernel),)
-        return (Share(terms, epsilon=self.epsilon, denominator=layer.outputs),)
+        return (
+            Share(
+                terms,
+                epsilon=self.epsilon,
+                relative=self.relative,
+                denominator=layer.outputs,
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +74,8 @@ class AlphaBeta(LinearRule):
         beta: alpha - 1.
         bias: "signed" counts the bias among the summands of its own sign; "whole"
             adds all of it to both denominators, as iNNvestigate does.
+        conserves: Whether an output whose summands all have one sign gives them R,
+            not alpha R or -beta R, so that none is made or lost. zennit gives alpha R.
 
     Source: Bach et al. 2015, equation 60.
     """
@@ -148,6 +83,7 @@ class AlphaBeta(LinearRule):
     alpha: float = 1.0
     beta: float = 0.0
     bias: str = "signed"
+    conserves: bool = False
 
     def __post_init__(self):
         if abs(self.alpha - self.beta - 1.0) > 1e-9:
@@ -169,7 +105,22 @@ class AlphaBeta(LinearRule):
         if self.beta == 0.0:
             return shares
         inhibiting = layer.signed_terms(negative, positive)
-        return *shares, Share(inhibiting, biases[1], -self.beta)
+        shares = *shares, Share(inhibiting, biases[1], -self.beta)
+        return self._conserving(layer, shares) if self.conserves else shares
+
+    def _conserving(self, layer: LinearLayer, shares: tuple) -> tuple[Share, ...]:
+        """Gives all to the side that exists where the other has no summand."""
+        sums = [layer.sum_of(share.terms) + share.bias for share in shares]
+        large = [ops.abs(z) for z in sums]
+        missing = [mine <= 1e-6 * other for mine, other in (large, large[::-1])]
+        portions = [
+            ops.where(missing[1], 1.0, ops.where(missing[0], 0.0, self.alpha)),
+            ops.where(missing[0], 1.0, ops.where(missing[1], 0.0, -self.beta)),
+        ]
+        return tuple(
+            replace(share, denominator=z, portion=ops.cast(portion, z.dtype))
+            for share, z, portion in zip(shares, sums, portions, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -223,8 +174,8 @@ class Box(LinearRule):
     high: float | tuple[float, ...] | None = None
 
     def bounds(self, images) -> tuple:
-        """Returns the smallest and largest possible images, (B, H, W, C) each."""
-        axes = (1, 2)
+        """Returns the smallest and largest possible images, (B, ..., C) each."""
+        axes = tuple(range(1, len(images.shape) - 1))
         low = ops.min(images, axes, keepdims=True) if self.low is None else self.low
         high = ops.max(images, axes, keepdims=True) if self.high is None else self.high
         ones = ops.ones_like(images)
@@ -267,7 +218,27 @@ class Gradient(LinearRule):
 
     def apply(self, layer: LinearLayer, relevance: Relevance) -> Relevance:
         """Applies the transpose of the layer."""
-        return Relevance(_pull_back(layer, layer.kernel, layer.inputs, relevance))
+        return Relevance(take_back(layer, layer.kernel, layer.inputs, relevance))
+
+
+@dataclass(frozen=True)
+class SignalTakesAll:
+    """Of a product of a signal and a gate, the gate takes nothing.
+
+    Source: Arras et al. 2017.
+    """
+
+    def apply(self, signal, relevance: Relevance) -> Relevance:
+        """Returns the signal's relevance; where it was spread, the sum."""
+        values, shape = relevance.array(), tuple(signal.shape)
+        extra = len(values.shape) - 1 - len(shape)
+        values = ops.sum(values, tuple(range(2, 2 + extra))) if extra else values
+        axes = tuple(
+            axis + 1
+            for axis, length in enumerate(shape)
+            if axis and length == 1 and values.shape[axis + 1] != 1
+        )
+        return Relevance(ops.sum(values, axes, keepdims=True) if axes else values)
 
 
 @dataclass(frozen=True)
@@ -298,63 +269,3 @@ class Derivative:
         if self.guided:
             relevance = Relevance(ops.relu(relevance.array()))
         return relevance.scaled(derivative)
-
-
-def signed_parts(values) -> tuple:
-    """Returns the positive and the negative part."""
-    return ops.maximum(values, 0), ops.minimum(values, 0)
-
-
-def pull_back(function: Callable, shape: Sequence[int], values):
-    """Applies the transpose of a linear function to the values of N targets.
-
-    Args:
-        function: From arrays (M, *shape) to arrays (M, ...), linear.
-        shape: Of one argument, without the batch axis.
-        values: (B, N, ...), shaped like the results.
-
-    Returns:
-        (B, N, *shape).
-    """
-    batch, targets, *rest = values.shape
-    flat = ops.reshape(values, (batch * targets, *rest))
-    result = transpose(function, (batch * targets, *shape), flat)
-    return ops.reshape(result, (batch, targets, *shape))
-
-
-def _pull_back(layer: LinearLayer, kernel, inputs, relevance: Relevance):
-    return pull_back(
-        lambda x: layer.call(x, kernel), inputs.shape[1:], relevance.array()
-    )
-
-
-def _divide(layer: LinearLayer, share: Share, relevance: Relevance) -> Relevance:
-    """Divides the portion of one share among the inputs."""
-    if layer.stackable and len(share.terms) > 1:
-        return _divide_stacked(layer, share, relevance)
-    quotient = Relevance(relevance.scaled(_quotient(layer, share)).array())
-    return total(
-        [
-            Relevance(_pull_back(layer, kernel, inputs, quotient), inputs)
-            for inputs, kernel in share.terms
-        ]
-    )
-
-
-def _divide_stacked(layer: LinearLayer, share: Share, relevance: Relevance):
-    """Takes all terms in one product, their inputs side by side as channels."""
-    inputs, kernels = zip(*share.terms, strict=True)
-    stacked = ops.concatenate(inputs, -1), ops.concatenate(kernels, -2)
-    joint = replace(share, terms=(stacked,))
-    result = _divide(layer, joint, relevance).array()
-    shape = (*result.shape[:-1], len(inputs), inputs[0].shape[-1])
-    return Relevance(ops.sum(ops.reshape(result, shape), -2))
-
-
-def _quotient(layer: LinearLayer, share: Share):
-    """Returns portion / denominator, (B, ...)."""
-    z = share.denominator
-    if z is None:
-        z = sum(layer.call(inputs, kernel) for inputs, kernel in share.terms)
-        z = z if share.bias is None else z + share.bias
-    return share.portion / (z + stabilizer(z, share.epsilon))

@@ -68,6 +68,15 @@ def unrecorded():
         yield
 
 
+@pytest.fixture
+def double():
+    """Computes in float64 where the backend can."""
+    if IS_DOUBLE:
+        set_precision("float64")
+    yield
+    set_precision("float32")
+
+
 def set_precision(dtype: str) -> None:
     """Makes new layers and tensors of this type."""
     keras.config.set_floatx(dtype)
