@@ -6,6 +6,7 @@ import pytest
 from conftest import tiny_encoder
 
 from config import Config
+from dataset.images import load_image
 from models.encoders import (
     ENCODERS,
     build_encoder,
@@ -16,6 +17,7 @@ from models.encoders import (
     swap_colours,
 )
 from models.encoders.applications import build_inception_v3
+from models.encoders.efficientnet_lite import build_efficientnet_lite2
 
 APPLICATIONS = {
     "vgg16": keras.applications.vgg16,
@@ -30,6 +32,7 @@ GRIDS = {
     "resnet50": (7, 7, 2048),
     "resnet101": (7, 7, 2048),
     "inception_v3": (5, 5, 2048),
+    "efficientnet_lite2": (7, 7, 1280),
 }
 
 
@@ -38,7 +41,7 @@ def images(seed=0):
     return generator.integers(0, 256, (2, 224, 224, 3), dtype="uint8")
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", APPLICATIONS)
 def test_preprocessing_is_that_of_keras_and_can_be_undone(name):
     pixels = images()
     inputs = preprocess(pixels, name)
@@ -130,3 +133,26 @@ def test_cuts_within_a_block_are_refused_with_the_possible_ones(layer):
 def test_positions_are_numbered_row_by_row():
     grid = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
     np.testing.assert_array_equal(flatten_grid(grid)[:, 7], grid[:, 1, 3])
+
+
+def test_efficientnet_lite2_reads_the_published_arrays(shared):
+    """A dog and a skier are what ImageNet calls a dingo and a ski."""
+    weights = shared / "weights" / "efficientnet_lite2.npz"
+    with np.load(weights) as arrays:
+        counted = sum(arrays[name].size for name in arrays if "num_batches" not in name)
+    model = build_efficientnet_lite2(weights=weights, input_shape=(224, 224, 3))
+    assert model.count_params() == counted
+    photos = shared / "data" / "flickr8k" / "images"
+    names = ("1969573381_5ecfae4c80.jpg", "2768248810_06d543c080.jpg")
+    pixels = np.stack([load_image(photos / name) for name in names])
+    scores = model.predict(preprocess(pixels, "efficientnet_lite2"), verbose=0)
+    dingo, ski = 273, 795
+    assert scores.argmax(1).tolist() == [dingo, ski] and scores.max(1).min() > 0.7
+
+
+def test_wrong_weights_of_efficientnet_lite2_are_explained(tmp_path):
+    with pytest.raises(ValueError, match="Keras has no weights of EfficientNet-Lite2"):
+        build_efficientnet_lite2(weights="imagenet")
+    np.savez(tmp_path / "few.npz", stem=np.zeros(3))
+    with pytest.raises(ValueError, match=r"lacks the array _conv_stem\.weight"):
+        build_efficientnet_lite2(weights=tmp_path / "few.npz")

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from cnn import IS_DOUBLE, assert_close, explained, network, normal, seeds
+from conftest import set_precision
 from held import gradient, held_model
 from keras import layers, ops
 
@@ -118,8 +119,10 @@ def test_one_and_three_dimensions(dimensions):
         kind = getattr(layers, name.format(dimensions))
         return kind(*arguments, **options)
 
+    is_precise = IS_DOUBLE and dimensions == 1
+    if dimensions == 3:
+        set_precision("float32")  # TensorFlow pools volumes in nothing else on a CPU
     crop = (0, 1) if dimensions == 1 else 0
-    pool = "Max" if dimensions == 1 else "Average"  # TensorFlow: no max in float64
 
     def stack(x):
         x = of("Conv{}D", 4, 3)(of("ZeroPadding{}D", 1)(x))
@@ -128,11 +131,11 @@ def test_one_and_three_dimensions(dimensions):
             x = layers.DepthwiseConv1D(2, activation="relu")(x)
             x = layers.SeparableConv1D(5, 2, padding="same", activation="relu")(x)
             x = layers.Conv1D(4, 3, padding="causal", dilation_rate=2)(x)
-        x = of("AveragePooling{}D", 2, strides=1)(of(pool + "Pooling{}D", 2)(x))
+        x = of("AveragePooling{}D", 2, strides=1)(of("MaxPooling{}D", 2)(x))
         x = of("Conv{}DTranspose", 4, 2, strides=2)(of("Cropping{}D", crop)(x))
         x = of("SpatialDropout{}D", 0.5)(of("UpSampling{}D", 2)(x))
         x = ops.concatenate(
-            [of(f"Global{pool}Pooling{{}}D")(x), of("GlobalAveragePooling{}D")(x)], -1
+            [of("GlobalMaxPooling{}D")(x), of("GlobalAveragePooling{}D")(x)], -1
         )
         return layers.Dense(3)(x)
 
@@ -140,8 +143,9 @@ def test_one_and_three_dimensions(dimensions):
     image = normal(2, *model.input_shape[1:])
     weights = seeds(model, words=1)
     found = explained(model, "gradient", image, weights)[:, 0]
-    assert_close(found, gradient(model, image, weights[:, 0]))
-    if IS_DOUBLE:
+    tolerance = 1e-6 if is_precise else 1e-4
+    assert_close(found, gradient(model, image, weights[:, 0]), tolerance)
+    if is_precise:
         relevance = weights * np.asarray(model(image))[:, None]
         found = explained(model, LRP_0, image, relevance)[:, 0]
         held = gradient(held_model(model), image, weights[:, 0])

@@ -66,13 +66,13 @@ def test_only_softmax_and_logits_are_computed_in_float32(monkeypatch, decoder, h
     spy(keras.ops, "softmax", lambda arguments, result: arguments[0])
     spy(keras.ops, "logsumexp", lambda arguments, result: arguments[0])
     spy(captioner.decoder, "project", lambda arguments, memory: memory.keys)
-    spy(captioner.decoder, "attend", lambda arguments, attended: attended.context)
+    spy(captioner.decoder, "read", lambda arguments, seen: seen.parts["context"])
     logits = captioner(batch_of(captioner)[0], training=True)
     assert seen == {
         "softmax": "float32",
         "logsumexp": "float32",
         "project": half,
-        "attend": half,
+        "read": half,
     }
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
     assert {weight.dtype for weight in captioner.decoder.trainable_weights} == {
