@@ -39,6 +39,7 @@ from dataset.records import (
     Source,
     share_of_image,
 )
+from dataset.words import compose
 
 _LABELS = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 SOURCE = Source(
@@ -135,7 +136,7 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
             problems.append(f"image {number}: {str(image)[:60]}")
     for number, entry in enumerate(content.get("annotations", ())):
         try:
-            id_, caption = int(entry["image_id"]), entry["caption"].strip()
+            id_, caption = int(entry["image_id"]), compose(entry["caption"].strip())
         except (KeyError, TypeError, AttributeError, ValueError):
             problems.append(f"annotation {number}: {str(entry)[:60]}")
             continue

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from dataset.problems import check_folder, refuse_entries
 from dataset.records import Box, CaptionedImage, ObjectBox, share_of_image
+from dataset.words import compose
 
 ENTITIES = (
     "https://github.com/BryanPlummer/flickr30k_entities "
@@ -60,7 +61,7 @@ def read_entities(
 
 def _read_phrases(path: Path) -> dict[str, list[str]]:
     """Returns the lower-case phrases of every entity, each once."""
-    text = path.read_text(encoding="utf-8", errors="replace").lower()
+    text = compose(path.read_text(encoding="utf-8", errors="replace").lower())
     phrases = collections.defaultdict(dict)
     for entity, phrase in _PHRASE.findall(text):
         phrases[entity][" ".join(phrase.split())] = None

@@ -27,6 +27,7 @@ from dataset.problems import (
     refuse_entries,
 )
 from dataset.records import CaptionedImage, Dataset, Source
+from dataset.words import compose
 
 FLICKR8K_SOURCE = Source(
     images="https://github.com/jbrownlee/Datasets/releases (Flickr8k_Dataset.zip)",
@@ -148,7 +149,7 @@ def _read_lines(path: Path, parse, expected: str, header: int = 0) -> dict:
         elif "\ufffd" in line:
             problems.append(f"line {number}: not UTF-8: {line[:60]!r}")
         else:
-            captions[found[0]].append(found[1].strip())
+            captions[found[0]].append(compose(found[1].strip()))
     refuse_entries(path, problems, expected)
     return dict(captions)
 

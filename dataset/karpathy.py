@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.problems import read_json, refuse_entries
+from dataset.words import compose
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 SPLITS = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -55,7 +56,9 @@ def read_karpathy(path: str | Path, split: str | None = None) -> list[KarpathyIm
 
 
 def _image_of(entry: dict) -> KarpathyImage:
-    captions = tuple(sentence["raw"].strip() for sentence in entry["sentences"])
+    captions = tuple(
+        compose(sentence["raw"].strip()) for sentence in entry["sentences"]
+    )
     if not captions or not all(captions) or not entry["filename"]:
         raise ValueError("nothing may be empty")
     return KarpathyImage(
