@@ -1,16 +1,20 @@
 """Pixels of any kind as a viewer shows them: 8 bits, RGB, on white paper."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
 DEPTHS = (8, 10, 12, 14, 16, 24, 31, 32)  # bits that whole numbers come in
+SIGNED_DEPTHS = (8, 10, 12, 14, 15)  # of 16 bits, one of which is a sign
 _UNIT, _BYTE, _WORD = 1.01, 255.5, 65535.5  # the largest values of fractions, bytes...
 _DARKEST = 32  # below, a picture of bytes would be black
 _DARK_BITS = 16  # of 16 bits, the upper 8 of 12 are below
 _SCALES = {"L;2": 85, "L;4": 17}  # grey of few bits is spread over a byte
-_SAMPLE_FORMAT = 339  # a tag of TIFF; 1 are whole numbers without a sign
+# Tags of TIFF.
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+_SAMPLE_FORMAT, _SIGNED = 339, 2
 
 
 class ValuesError(ValueError):
@@ -21,15 +25,20 @@ class Stored(NamedTuple):
     """How a file keeps its pixels; known before they are read."""
 
     raw_mode: str
-    is_unsigned: bool
+    is_signed: bool
+    white_is_zero: bool
 
     @classmethod
     def of(cls, image: Image.Image) -> "Stored":
         """Returns what an opened file says."""
         tile = image.tile[0][3] if image.tile else ""
         raw_mode = tile[0] if isinstance(tile, tuple) and tile else tile
-        formats = getattr(image, "tag_v2", {}).get(_SAMPLE_FORMAT, (1,))
-        return cls(raw_mode if isinstance(raw_mode, str) else "", formats[0] == 1)
+        tags = getattr(image, "tag_v2", {})
+        return cls(
+            raw_mode if isinstance(raw_mode, str) else "",
+            _SIGNED in np.atleast_1d(tags.get(_SAMPLE_FORMAT, 1)),
+            tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO,
+        )
 
 
 def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
@@ -39,11 +48,9 @@ def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
         ValuesError: The values are not finite, negative, or of an unknown range.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        values = np.asarray(image)
-        if stored.is_unsigned and values.dtype == np.int32:
-            values = values.view(np.uint32)
-        clear = values == image.info.get("transparency", -1)
-        return Image.fromarray(np.where(clear, 255, to_bytes(values))).convert("RGB")
+        return _grey_to_rgb(image, stored)
+    if stored.is_signed:
+        raise ValuesError("its bytes have a sign. Save it with 8 bits without one.")
     if image.mode == "LAB":
         profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
@@ -65,14 +72,26 @@ def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
     return Image.fromarray(on_white.astype(np.uint8))
 
 
-def to_bytes(values: np.ndarray) -> np.ndarray:
+def _grey_to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
+    values = np.asarray(image)
+    if not stored.is_signed and values.dtype == np.int32:
+        values = values.view(np.uint32)
+    is_short = stored.is_signed and ";16" in stored.raw_mode
+    levels = to_bytes(values, SIGNED_DEPTHS if is_short else DEPTHS)
+    levels = 255 - levels if stored.white_is_zero else levels
+    clear = values == image.info.get("transparency", -1)
+    return Image.fromarray(np.where(clear, 255, levels).astype(np.uint8)).convert("RGB")
+
+
+def to_bytes(values: np.ndarray, depths: Sequence[int] = DEPTHS) -> np.ndarray:
     """Scales grey values to [0, 255] by the range that they come in.
 
-    Whole numbers are of the fewest bits of DEPTHS that hold them; fractions are in
+    Whole numbers are of the fewest bits that hold them; fractions are in
     [0, 1], in [0, 255] or in [0, 65535].
 
     Args:
         values: Real numbers (H, W).
+        depths: The numbers of bits that whole numbers may be of.
 
     Returns:
         uint8 (H, W).
@@ -84,7 +103,7 @@ def to_bytes(values: np.ndarray) -> np.ndarray:
         raise ValuesError(f"it has negative values (down to {least:g}).")
     if values.dtype.kind == "f":
         return _fractions_to_bytes(values, float(largest))
-    bits = next(bits for bits in DEPTHS if largest < 2**bits)
+    bits = next(bits for bits in depths if largest < 2**bits)
     return (values.astype(np.uint64) * 255 // (2**bits - 1)).astype(np.uint8)
 
 

@@ -17,7 +17,8 @@ IMAGE_SIZE = 224
 MAX_PIXELS = 100_000_000
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, RuntimeError, TypeError, struct.error),
-    *(LookupError, EOFError, AttributeError, ArithmeticError, zlib.error),
+    *(LookupError, EOFError, AttributeError, ArithmeticError, AssertionError),
+    zlib.error,
 )
 UPRIGHT = {  # what undoes each value of the orientation tag
     2: Image.Transpose.FLIP_LEFT_RIGHT,

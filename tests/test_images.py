@@ -294,6 +294,48 @@ def test_values_of_no_known_range(tmp_path, values, message):
         load_image(path)
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.uint8])
+def test_white_may_be_zero(tmp_path, dtype):
+    """Tag 262 of TIFF is 0."""
+    top = {np.uint16: 65535, np.float32: 1, np.uint8: 255}[dtype]
+    values = np.full((HEIGHT, WIDTH), top, dtype)
+    values[:15] = 0
+    tifffile = pytest.importorskip("tifffile")  # comes with scikit-image
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    found = load_image(tmp_path / "a.tif", 30)
+    assert (found[:14] == 255).all() and (found[16:] == 0).all()
+
+
+@pytest.mark.parametrize("tag", [700, 33723, 34377, 34665, 34675, 34853])
+@pytest.mark.parametrize("value", [0xFFFFFF0, 3, 0])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_broken_metadata_of_a_tiff_do_not_matter(tmp_path, tag, value, compression):
+    """XMP, IPTC, Photoshop, EXIF, ICC, GPS: they point to nowhere."""
+    tifffile = pytest.importorskip("tifffile")
+    arguments = {"photometric": "rgb", "compression": compression}
+    pixels, extra = random_pixels(), [(tag, "I", 1, value, True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=extra, **arguments)
+    np.testing.assert_array_equal(
+        load_image(tmp_path / "a.tif", 19), resized(pixels, 19)
+    )
+
+
+def test_signed_numbers_have_a_bit_less(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    values = GRAY.astype(np.int16) * 128
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    expected = resized(GRAY.repeat(3).reshape(HEIGHT, WIDTH, 3), 19)
+    found = load_image(tmp_path / "a.tif", 19)
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_signed_bytes_are_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", GRAY.astype(np.int8), photometric="minisblack")
+    with pytest.raises(ImageError, match="its bytes have a sign"):
+        load_image(tmp_path / "a.tif")
+
+
 def test_dark_colours_of_16_bits_are_refused(tmp_path):
     path = png16(tmp_path / "a.png", 4095)
     with pytest.raises(ImageError, match="16 bits hold values of 12 bits or fewer"):
