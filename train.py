@@ -20,6 +20,7 @@ The same from Python:
 
 import argparse
 import dataclasses
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,15 +31,16 @@ from config import HALVES, OBJECTIVES, Config
 from dataset import DATASETS, CaptionedImage
 from models.captioner import Captioner
 from models.decoders import DECODERS
-from scoring.captions import score_captions, score_lines
+from scoring.captions import MetricError, score_lines, score_possible
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
+from training.cider_reward import mean_cider
 from training.data import (
     check_disk,
     encode_images,
     read_training,
     training_batches,
 )
-from training.dev_scores import read_captions, write_scores
+from training.dev_scores import Score, read_captions, write_scores
 from training.devices import (
     Devices,
     add_device_options,
@@ -56,6 +58,7 @@ from training.start import (
     start_run,
 )
 
+logger = logging.getLogger(__name__)
 DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 
 
@@ -126,6 +129,34 @@ def prepare(
     return captioner, images, validation_images
 
 
+def score_validation(images: Sequence[CaptionedImage]) -> Score:
+    """Returns what scores dev, however small it is, as the official tools do.
+
+    CIDEr has no value for a single image, nor where all images of dev share their
+    words. Its document frequencies are then those of train and dev together.
+
+    Args:
+        images: Of train.
+    """
+    told = set()
+
+    def score(references, captions, metrics):
+        scores, missing = score_possible(references, captions, metrics)
+        if why := missing.pop("cider", None):
+            if why not in told:
+                logger.warning("CIDEr of dev counts train as well, since %s", why)
+            told.add(why)
+            others = [image.captions for image in images]
+            texts = [captions[key] for key in references]
+            scores["cider"] = mean_cider(list(references.values()), texts, others)
+            scores["cider_documents"] = "train and dev"
+        for metric, why in missing.items():
+            raise MetricError(f"{metric} of dev cannot be computed: {why}")
+        return scores
+
+    return score
+
+
 def train_on(devices: Devices, options: TrainingOptions) -> Path:
     """Trains on one device or on several; see `main_attention`."""
     run = options.run
@@ -138,17 +169,14 @@ def train_on(devices: Devices, options: TrainingOptions) -> Path:
     validation = encode_images(captioner, validation_images, options.cache_dir)
     compile_for_training(captioner, learning_rate(config, config.epochs * len(batches)))
     first = finished_epochs(run, len(batches))
-    callbacks = build_callbacks(
-        captioner, validation, run, first, score_captions, devices.agree
-    )
+    score = score_validation(images)
+    callbacks = build_callbacks(captioner, validation, run, first, score, devices.agree)
     batches.start_epoch(first)
     fit = objective_of(config).fit
     fit(captioner, devices.own_rows(batches), first, callbacks)
     # Written last: a run with scores is finished.
     captions = read_captions(run, validation_images)
-    scores = write_scores(
-        run, validation_images, captions, DEFAULT_METRICS, score_captions
-    )
+    scores = write_scores(run, validation_images, captions, DEFAULT_METRICS, score)
     print(*score_lines(scores), sep="\n")
     (run / BACKUP).unlink()
     return run

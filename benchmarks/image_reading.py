@@ -35,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=positive, default=5)
     arguments = parser.parse_args(argv)
     found = arguments.folder.rglob("*")
-    images = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    named = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = (path for path in named if path.name[0] != "." and path.is_file())
     paths = list(itertools.islice(images, arguments.limit))
     if not paths:
         print(f"image_reading: no images in {arguments.folder}", file=sys.stderr)

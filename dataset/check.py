@@ -17,6 +17,7 @@ from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
 from dataset.vocabulary import Vocabulary, split_words
+from dataset.words import lacks_blanks
 
 SPLITS = ("train", "dev", "test")
 Splits = Mapping[str, Sequence[CaptionedImage]]
@@ -143,12 +144,19 @@ def describe_words(
     vocabulary = Vocabulary.from_captions(captions, min_count)
     num_unknown = sum(len(vocabulary.unknown_words(caption)) for caption in captions)
     num_long = sum(length > max_words for length in lengths)
+    num_joined = sum(map(lacks_blanks, captions))
+    warnings = [
+        f"WARNING: {num_joined:,} of {len(captions):,} captions of train are of a "
+        "script that is written without blanks (as Thai, Lao, Khmer, Chinese, "
+        "Japanese): each run of letters counts as one word. Put a blank between words."
+    ]
     return [
         f"vocabulary: {len(vocabulary) - 3:,} of {num_all:,} words are seen at least "
         f"{min_count} times in train; {num_unknown / sum(lengths):.2%} of its text is "
         "of other words",
         f"captions of train: {sum(lengths) / len(lengths):.1f} words on average; "
         f"{num_long / len(lengths):.2%} are cut at {max_words} words",
+        *(warnings if num_joined else ()),
     ]
 
 

@@ -16,10 +16,11 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from config import Config
+from dataset.coco_boxes import BOXES, read_instances, read_val_entities
 from dataset.coco_names import COCO_NAMES
+from dataset.ids import image_number
 from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
     DatasetError,
@@ -28,24 +29,23 @@ from dataset.problems import (
     check_file,
     check_folder,
     file_fault,
+    list_of,
     read_json,
     refuse_entries,
 )
 from dataset.records import (
-    Box,
     CaptionedImage,
     Dataset,
     ObjectBox,
     Source,
-    share_of_image,
 )
+from dataset.words import compose
 
-_LABELS = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 SOURCE = Source(
     images="http://images.cocodataset.org/zips/train2017.zip and val2017.zip",
-    captions=_LABELS,
+    captions=BOXES,
     lists=KARPATHY,
-    boxes=_LABELS,
+    boxes=BOXES,
 )
 logger = logging.getLogger(__name__)
 # Sun et al. 2022 (arXiv 2001.01037): the object words that are predicted often.
@@ -58,7 +58,6 @@ NUM_TRAIN, NUM_DEV = 110_000, 5_000  # of train2017 by id; the rest is not used
 FOLDERS = {"train": "train2017", "dev": "train2017", "test": "val2017"}
 KARPATHY_FILE = "dataset_coco.json"
 ENTITIES_FILE = "COCOvalEntities.json"
-_ENTITIES_FROM = "https://github.com/SunJiamei/LRP-ImageCaptioning (its README)"
 
 
 def read_coco(
@@ -128,14 +127,19 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
     """
     content = read_json(path, SOURCE.captions)
     names, captions, problems = {}, collections.defaultdict(list), []
-    for number, image in enumerate(content.get("images", ())):
+    for number, image in enumerate(list_of(content, "images")):
         try:
-            names[int(image["id"])] = str(image["file_name"])
+            id_, name = image_number(image["id"]), str(image["file_name"])
+            if names.setdefault(id_, name) != name:
+                problems.append(f"image {number}: id {id_} twice: {names[id_]}, {name}")
         except (KeyError, TypeError, ValueError):
             problems.append(f"image {number}: {str(image)[:60]}")
-    for number, entry in enumerate(content.get("annotations", ())):
+    for number, entry in enumerate(list_of(content, "annotations")):
         try:
-            id_, caption = int(entry["image_id"]), entry["caption"].strip()
+            id_, caption = (
+                image_number(entry["image_id"]),
+                compose(entry["caption"].strip()),
+            )
         except (KeyError, TypeError, AttributeError, ValueError):
             problems.append(f"annotation {number}: {str(entry)[:60]}")
             continue
@@ -250,81 +254,6 @@ def _read_objects(
         return collections.defaultdict(list, objects)
     missing = [f"{image_id}: not there" for image_id in sorted(wanted - set(objects))]
     refuse_entries(paths[0], missing, f"get it: {SOURCE.boxes}")
-    return objects
-
-
-class _Rectangle(NamedTuple):
-    """A box as COCO's files have it, in pixels."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    @property
-    def edges(self) -> Box:
-        """The same as edges."""
-        return Box(self.x, self.y, self.x + self.width, self.y + self.height)
-
-
-def read_instances(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
-    """Reads instances_*.json without its outlines; boxes without area are left out.
-
-    Args:
-        path: The file.
-        wanted: Image ids; others are left out.
-
-    Returns:
-        The boxes of each image that the file knows, crowds among them.
-    """
-    content = read_json(path, SOURCE.boxes, _without_outline)
-    try:
-        categories = {c["id"]: c["name"].lower() for c in content["categories"]}
-        sizes = {str(i["id"]): (i["width"], i["height"]) for i in content["images"]}
-        objects = {image_id: [] for image_id in sizes if image_id in wanted}
-        for entry in content["annotations"]:
-            image_id, found = str(entry["image_id"]), _Rectangle(*entry["bbox"])
-            if image_id in objects and found.width > 0 and found.height > 0:
-                name = categories[entry["category_id"]]
-                box = share_of_image(found.edges, *sizes[image_id])
-                objects[image_id].append(ObjectBox((name,), box))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DatasetError(
-            f"{path} is damaged ({error!r}); get it again: {SOURCE.boxes}."
-        ) from error
-    return objects
-
-
-def _without_outline(entry: dict) -> dict:
-    entry.pop("segmentation", None)  # nine tenths of the file
-    return entry
-
-
-def read_val_entities(path: Path, wanted: set[str]) -> dict[str, list[ObjectBox]]:
-    """Reads the boxes that the paper's authors published of val2017.
-
-    Args:
-        path: COCOvalEntities.json: {file name: {shape: [width, height], bbox:
-            {category id: [[xmin, ymin, xmax, ymax], ...]}, categories: {name: id}}}.
-        wanted: Image ids; others are left out.
-    """
-    content = read_json(path, _ENTITIES_FROM)
-    objects = {}
-    try:
-        for name, entry in content.items():
-            image_id = str(int(Path(name).stem))
-            if image_id in wanted:
-                objects[image_id] = [
-                    ObjectBox(
-                        (category.lower(),), share_of_image(edges, *entry["shape"])
-                    )
-                    for category, id_ in entry["categories"].items()
-                    for edges in entry["bbox"][id_]
-                ]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise DatasetError(
-            f"{path} is damaged ({error!r}); get it again: {_ENTITIES_FROM}."
-        ) from error
     return objects
 
 

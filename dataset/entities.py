@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from dataset.problems import check_folder, refuse_entries
+from dataset.problems import check_folder, refuse_entries, warn_skipped
 from dataset.records import Box, CaptionedImage, ObjectBox, share_of_image
+from dataset.words import compose
 
 ENTITIES = (
     "https://github.com/BryanPlummer/flickr30k_entities "
@@ -34,14 +35,15 @@ def read_entities(
         get: Where to get the folder.
 
     Returns:
-        The boxes of each photograph, with all phrases that name them.
+        The boxes of each photograph, with all phrases that name them. Boxes without
+        area or outside their photograph are left out, and a warning names them.
 
     Raises:
         DatasetError: Files are missing or damaged; all of them are listed.
     """
     folder = Path(folder)
     check_folder(folder, get)
-    found, problems = [], []
+    found, problems, faults = [], [], []
     for image in images:
         number = image.path.stem.partition("_")[0]
         paths = (
@@ -49,32 +51,39 @@ def read_entities(
             folder / "Sentences" / f"{number}.txt",
         )
         try:
-            found.append(_read_boxes(paths[0], _read_phrases(paths[1])))
+            found.append(_read_boxes(paths[0], _read_phrases(paths[1]), faults))
         except OSError as error:
             problems.append(f"{error.filename}: {error.strerror}")
-        except (ElementTree.ParseError, TypeError, ValueError) as error:
+        except (SyntaxError, TypeError, LookupError, ValueError) as error:
             problems.append(f"{paths[0]}: damaged ({error})")
     refuse_entries(folder, problems, f"get them: {get}")
+    warn_skipped(folder, faults)
     return found
 
 
 def _read_phrases(path: Path) -> dict[str, list[str]]:
     """Returns the lower-case phrases of every entity, each once."""
-    text = path.read_text(encoding="utf-8", errors="replace").lower()
+    text = compose(path.read_text(encoding="utf-8", errors="replace").lower())
     phrases = collections.defaultdict(dict)
     for entity, phrase in _PHRASE.findall(text):
         phrases[entity][" ".join(phrase.split())] = None
     return {entity: list(found) for entity, found in phrases.items()}
 
 
-def _read_boxes(path: Path, phrases: dict[str, list[str]]) -> tuple[ObjectBox, ...]:
+def _read_boxes(
+    path: Path, phrases: dict[str, list[str]], faults: list[str]
+) -> tuple[ObjectBox, ...]:
+    """Reads the boxes of one file; adds those that cannot be used to `faults`."""
     root = ElementTree.parse(path).getroot()
     size = [int(root.findtext(f"size/{name}")) for name in ("width", "height")]
     boxes = []
     for element in root.iter("object"):
-        names = [name.text for name in element.findall("name")]
+        names = [str(name.text) for name in element.findall("name")]
         named = dict.fromkeys(p for name in names for p in phrases.get(name, ()))
         for box in element.findall("bndbox") if named else ():
-            edges = [float(box.findtext(edge)) for edge in Box._fields]
-            boxes.append(ObjectBox(tuple(named), share_of_image(edges, *size)))
+            try:
+                edges = [float(box.findtext(edge)) for edge in Box._fields]
+                boxes.append(ObjectBox(tuple(named), share_of_image(edges, *size)))
+            except (TypeError, ValueError) as error:
+                faults.append(f"{path.name}, object {', '.join(names)}: {error}")
     return tuple(boxes)

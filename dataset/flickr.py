@@ -3,7 +3,9 @@
 DATA_DIR/images/*.jpg
 DATA_DIR/text/*.token.txt | *.token          image.jpg#0<TAB>caption
            or results.csv                    image.jpg| 0| caption
-DATA_DIR/text/*.<split>Images.txt            one image file name a line
+           or captions.txt                   image.jpg,caption    (Kaggle's)
+DATA_DIR/text/*.<split>Images.txt            one image file name a line, with .jpg or
+                                             without
 DATA_DIR/text/dataset_flickr*.json           Karpathy's: the captions and the lists
                                              where these files are not there
 DATA_DIR/entities/{Annotations,Sentences}    Flickr30k Entities, for the boxes
@@ -12,12 +14,15 @@ DATA_DIR/entities/{Annotations,Sentences}    Flickr30k Entities, for the boxes
 import collections
 import dataclasses
 import functools
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from config import Config
 from dataset.coco_names import COCO_NAMES
 from dataset.entities import ENTITIES, read_entities
+from dataset.flickr_captions import read_csv_file, read_text, read_token_file
+from dataset.ids import without_suffix
+from dataset.images import FORMATS
 from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
     DatasetError,
@@ -50,8 +55,7 @@ FREQUENT_WORDS = (
 )
 CAPTION_FILES = ("*.token.txt", "*.token", "results.csv")
 KARPATHY_FILE = "dataset_flickr*.json"
-# One line of the published CSV lacks its second bar: "2199200615.jpg| 4   A dog ...".
-_CSV_LINE = re.compile(r"([^|]+)\|\s*(\d+)(?:\s*\||\s)\s*(\S.*)")
+KAGGLE_FILES = ("captions.txt", "captions.csv")  # read where none of those is there
 
 
 def read_flickr(
@@ -76,19 +80,20 @@ def read_flickr(
             file or caption. All of them are listed at once.
     """
     data_dir = Path(data_dir)
-    text, entities = data_dir / "text", data_dir / "entities"
+    text, entities = _text_folder(data_dir), data_dir / "entities"
     (captions, captions_path), (names, list_path), *_ = all_of(
         lambda: _read_captions(text, source),
         lambda: _read_names(text, split, source),
         lambda: check_folder(data_dir / "images", source.images),
         lambda: with_objects and check_folder(entities, source.boxes),
     )
+    names = _with_suffixes(names, captions)
     problems = [
         f"{n}: listed twice" for n, k in collections.Counter(names).items() if k > 1
     ]
     images = []
     for name in names:
-        path = data_dir / "images" / name
+        path = _image_file(data_dir / "images", name)
         fault = file_fault(path)
         if name not in captions:
             problems.append(f"{name}: no caption in {captions_path.name}")
@@ -106,51 +111,36 @@ def read_flickr(
     return [dataclasses.replace(image, objects=boxes) for image, boxes in pairs]
 
 
-def read_token_file(path: str | Path) -> dict[str, list[str]]:
-    """Reads `image.jpg#k<TAB>caption` lines.
-
-    Returns:
-        The captions of every image file name, in the order of the file.
-
-    Raises:
-        DatasetError: Lines are broken; all are listed with their numbers.
-    """
-
-    def parse(line: str) -> tuple[str, str] | None:
-        key, tab, caption = line.partition("\t")
-        name, mark, index = key.partition("#")
-        if tab and mark and name and index.isdigit() and caption.strip():
-            return name, caption
-        return None
-
-    return _read_lines(Path(path), parse, "expected image.jpg#0<TAB>caption")
+def _text_folder(data_dir: Path) -> Path:
+    """Returns `text`, or the dataset's folder where the captions lie as Kaggle's do."""
+    text = data_dir / "text"
+    is_kaggle = any((data_dir / name).is_file() for name in KAGGLE_FILES)
+    return data_dir if is_kaggle and not text.is_dir() else text
 
 
-def read_csv_file(path: str | Path) -> dict[str, list[str]]:
-    """Reads `image.jpg| k| caption` lines below a header; see `read_token_file`."""
+def _with_suffixes(names: list[str], captions: Mapping[str, object]) -> list[str]:
+    """Names listed images as the captions do, where they differ in the suffix."""
+    spelled, several = {}, set()
+    for name in captions:
+        stem = without_suffix(name)
+        if spelled.setdefault(stem, name) != name:
+            several.add(stem)
+    return [
+        name
+        if name in captions or without_suffix(name) in several
+        else spelled.get(without_suffix(name), name)
+        for name in names
+    ]
 
-    def parse(line: str) -> tuple[str, str] | None:
-        found = _CSV_LINE.fullmatch(line)
-        return (found[1].strip(), found[3]) if found else None
 
-    return _read_lines(Path(path), parse, "expected image.jpg| 0| caption", header=1)
-
-
-def _read_lines(path: Path, parse, expected: str, header: int = 0) -> dict:
-    captions, problems = collections.defaultdict(list), []
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        line = line.rstrip("\r")
-        if number <= header or not line.strip():
-            continue
-        found = parse(line)
-        if found is None:
-            problems.append(f"line {number}: {line[:60]!r}")
-        elif "\ufffd" in line:
-            problems.append(f"line {number}: not UTF-8: {line[:60]!r}")
-        else:
-            captions[found[0]].append(found[1].strip())
-    refuse_entries(path, problems, expected)
-    return dict(captions)
+def _image_file(folder: Path, name: str) -> Path:
+    """Returns the file of an image, which may be named without its suffix."""
+    path = folder / name
+    if without_suffix(name) == name and not path.is_file():
+        for suffix in FORMATS["JPEG"]:
+            if (folder / f"{name}{suffix}").is_file():
+                return folder / f"{name}{suffix}"
+    return path
 
 
 def _read_captions(text: Path, source: Source) -> tuple[dict, Path]:
@@ -158,7 +148,8 @@ def _read_captions(text: Path, source: Source) -> tuple[dict, Path]:
     path = _single_file(text, CAPTION_FILES, source.captions)
     if path.suffix == ".json":
         return {image.name: image.captions for image in read_karpathy(path)}, path
-    read = read_csv_file if path.suffix == ".csv" else read_token_file
+    by_columns = path.suffix == ".csv" or path.name in KAGGLE_FILES
+    read = read_csv_file if by_columns else read_token_file
     return read(path), path
 
 
@@ -167,12 +158,8 @@ def _read_names(text: Path, split: str, source: Source) -> tuple[list[str], Path
     path = _single_file(text, (f"*.{split}Images.txt",), source.lists)
     if path.suffix == ".json":
         return [image.name for image in read_karpathy(path, split)], path
-    lines = (line.strip() for line in _read_text(path).split("\n"))
+    lines = (line.strip() for line in read_text(path).split("\n"))
     return [line for line in lines if line], path
-
-
-def _read_text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8-sig", errors="replace")
 
 
 def _single_file(folder: Path, patterns: tuple[str, ...], get: str) -> Path:
@@ -180,10 +167,12 @@ def _single_file(folder: Path, patterns: tuple[str, ...], get: str) -> Path:
     paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
     # Flickr8k comes with its captions' lemmas in a second file.
     found = [path for path in paths if ".lemma." not in path.name]
+    kaggle = KAGGLE_FILES if patterns == CAPTION_FILES else ()
+    found = found or [folder / name for name in kaggle if (folder / name).is_file()]
     found = found or sorted(folder.glob(KARPATHY_FILE))
     if len(found) != 1:
         received = ", ".join(path.name for path in found) or "none"
-        expected = " or ".join((*patterns, KARPATHY_FILE))
+        expected = " or ".join((*patterns, *kaggle, KARPATHY_FILE))
         raise DatasetError(
             f"{folder} must hold one file {expected}; found {received}. Get it: "
             f"{get}. Or give another folder with --data-dir."

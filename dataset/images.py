@@ -1,15 +1,25 @@
 """Photographs from disk, refused with a reason when they cannot be used."""
 
+import io
+import logging
 import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from dataset.image_metadata import without_metadata
+from dataset.image_values import Stored, ValuesError, to_rgb
+
 IMAGE_SIZE = 224
 MAX_PIXELS = 100_000_000
-DAMAGE = (OSError, SyntaxError, ValueError, RuntimeError, TypeError, struct.error)
+DAMAGE = (
+    *(OSError, SyntaxError, ValueError, RuntimeError, TypeError, struct.error),
+    *(LookupError, EOFError, AttributeError, ArithmeticError, AssertionError),
+    zlib.error,
+)
 UPRIGHT = {  # what undoes each value of the orientation tag
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -19,7 +29,20 @@ UPRIGHT = {  # what undoes each value of the orientation tag
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FORMATS: dict[str, tuple[str, ...]] = {  # Pillow's names; none runs another program
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+# What lies beside photographs and is not missed among them.
+OTHER_SUFFIXES = (".txt", ".csv", ".json", ".jsonl", ".xml", ".html", ".md", ".npz")
+NAMED = 3  # entries that a message names
+logger = logging.getLogger(__name__)
 
 
 class ImageError(ValueError):
@@ -30,15 +53,17 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
     """Reads a photograph and resizes it plainly, as the paper does.
 
     Args:
-        path: A file in any format Pillow reads. Its orientation tag is followed.
+        path: A file in one of FORMATS. Its orientation tag is followed, and what is
+            transparent is laid on white. Grey of more than 8 bits is scaled by its
+            range.
         size: Height and width of the result in pixels.
 
     Returns:
         uint8 RGB pixels (size, size, 3).
 
     Raises:
-        ImageError: The file is missing, empty, truncated, no image, or has more
-            than MAX_PIXELS pixels.
+        ImageError: The file is missing, empty, truncated, no image, has more than
+            MAX_PIXELS pixels, or values that are not finite or of unknown range.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,14 +74,16 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
-            with Image.open(path) as image:
-                _check_size(path, image.size)
-                image = _to_rgb(_turn_upright(image))
-                return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+            pixels = _read_pixels(path)
+            return np.asarray(pixels.resize((size, size), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path}: not an image that Pillow can read.") from error
+        raise ImageError(
+            f"{path}: not an image that Pillow can read as one of {', '.join(FORMATS)}."
+        ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path}: {_too_large('far too many')}") from error
+    except ValuesError as error:
+        raise ImageError(f"{path}: the image cannot be shown: {error}") from error
     except ImageError:
         raise
     except DAMAGE as error:
@@ -65,29 +92,66 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Returns the image files of a folder by name.
+    """Returns the image files of a folder by name, and logs what is left out.
+
+    Hidden files and folders are no images, whatever their names end in.
 
     Raises:
         ImageError: The folder holds no image.
     """
     folder = Path(folder)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
+    found, left_out = [], []
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if suffix in IMAGE_SUFFIXES and path.name[0] != "." and not path.is_dir():
+            found.append(path)
+        elif path.is_dir() or suffix not in OTHER_SUFFIXES:
+            left_out.append(f"{path.name}/" if path.is_dir() else path.name)
+    if left_out:
+        shown = ", ".join(map(ascii, left_out[:NAMED]))
+        more = ", ..." if len(left_out) > NAMED else ""
+        logger.warning(
+            "%s: left out %d entries that are no images: %s%s",
+            *(folder, len(left_out), shown, more),
+        )
+    if not found:
         raise ImageError(f"{folder}: the folder holds no image ({IMAGE_SUFFIXES}).")
-    return paths
+    return found
+
+
+def _read_pixels(path: Path) -> Image.Image:
+    """Reads a file as RGB; a second time without its metadata if they are broken."""
+    try:
+        return _decode(path, path)
+    except (ValuesError, ImageError, Image.DecompressionBombError):
+        raise
+    except DAMAGE:
+        try:
+            content = without_metadata(path.read_bytes())
+            return _decode(io.BytesIO(content), path, is_bare=True)
+        except DAMAGE:
+            pass  # the first reason is the one to tell
+        raise
+
+
+def _decode(
+    source: Path | io.BytesIO, path: Path, is_bare: bool = False
+) -> Image.Image:
+    with Image.open(source, formats=tuple(FORMATS)) as image:
+        _check_size(path, image.size)
+        stored = Stored.of(image)
+        if is_bare:  # TIFF reads its other tags there
+            image.load_end = lambda: None
+        return to_rgb(_turn_upright(image), stored)
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
     image.load()  # some formats are turned by this already, and lose the tag
-    turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    try:
+        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+    except DAMAGE:  # of the tags, which no pixel needs
+        turn = None
     return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would cut at 255
-        levels = np.clip(np.asarray(image) // 257, 0, 255)
-        image = Image.fromarray(levels.astype("uint8"))
-    return image.convert("RGB")
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:

@@ -6,7 +6,9 @@ Source: Karpathy and Li 2015, arXiv 1412.2306.
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.problems import read_json, refuse_entries
+from dataset.ids import image_number
+from dataset.problems import list_of, read_json, refuse_entries
+from dataset.words import compose
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 SPLITS = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -41,7 +43,7 @@ def read_karpathy(path: str | Path, split: str | None = None) -> list[KarpathyIm
     path = Path(path)
     content = read_json(path, KARPATHY)
     images, problems = [], []
-    for number, entry in enumerate(content.get("images", ())):
+    for number, entry in enumerate(list_of(content, "images")):
         try:
             images.append(_image_of(entry))
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -55,7 +57,8 @@ def read_karpathy(path: str | Path, split: str | None = None) -> list[KarpathyIm
 
 
 def _image_of(entry: dict) -> KarpathyImage:
-    captions = tuple(sentence["raw"].strip() for sentence in entry["sentences"])
+    sentences = (sentence["raw"].strip() for sentence in entry["sentences"])
+    captions = tuple(map(compose, sentences))
     if not captions or not all(captions) or not entry["filename"]:
         raise ValueError("nothing may be empty")
     return KarpathyImage(
@@ -63,5 +66,5 @@ def _image_of(entry: dict) -> KarpathyImage:
         entry.get("filepath", ""),
         SPLITS[entry["split"]],
         captions,
-        int(entry["cocoid"]) if "cocoid" in entry else None,
+        image_number(entry["cocoid"]) if "cocoid" in entry else None,
     )

@@ -1,12 +1,15 @@
 """What is wrong with a dataset: collected first, then raised at once."""
 
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+logger = logging.getLogger(__name__)
+SHOWN = 3  # entries that a warning names
 LISTED = 20  # entries of one problem that a message names
 
 
@@ -76,6 +79,22 @@ def refuse_entries(path: Path, entries: Sequence[str], hint: str) -> None:
     if entries:
         what = f"{path} has {len(entries):,} unusable entries ({hint})"
         raise DatasetError(Problem(what, tuple(entries)))
+
+
+def warn_skipped(path: Path, faults: Sequence[str]) -> None:
+    """Warns once of entries of a good file that are left out."""
+    if faults:
+        more = "; ..." if len(faults) > SHOWN else ""
+        logger.warning(
+            "%s: %d entries cannot be used and are left out: %s%s",
+            *(path, len(faults), "; ".join(faults[:SHOWN]), more),
+        )
+
+
+def list_of(content: dict, name: str) -> list:
+    """Returns a list that a JSON object holds, or an empty one where it holds none."""
+    found = content.get(name)
+    return found if isinstance(found, list) else []
 
 
 def read_json(path: Path, get: str, object_hook: Callable | None = None) -> dict:

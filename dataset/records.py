@@ -1,5 +1,7 @@
 """What a dataset is, and what its reader hands over: images, captions and boxes."""
 
+import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +98,12 @@ class Dataset:
             )
 
 
+def _is_finite(number: object) -> bool:
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        return False
+    return -1e18 < number < 1e18 and math.isfinite(number)
+
+
 def share_of_image(edges: Sequence[float], width: float, height: float) -> Box:
     """Turns the edges of a box from pixels into shares of the image.
 
@@ -105,8 +113,19 @@ def share_of_image(edges: Sequence[float], width: float, height: float) -> Box:
         height: Of the image, in pixels.
 
     Raises:
-        ValueError: Nothing of the box lies in the image.
+        ValueError: Nothing of the box lies in the image, or something is no finite
+            number.
     """
+    if isinstance(edges, str) or len(edges) != len(Box._fields):
+        raise ValueError(f"the box {str(edges)[:60]} does not have four edges")
+    for number in (*edges, width, height):
+        if not _is_finite(number):
+            raise ValueError(
+                f"{str(number)[:60]!r} of the box {str(list(edges))[:60]} in an image "
+                f"of {str(width)[:20]}x{str(height)[:20]} pixels is no finite number"
+            )
+    if width <= 0 or height <= 0:
+        raise ValueError(f"an image of {width}x{height} pixels has no area")
     sizes = (width, height, width, height)
     shares = (min(max(e / s, 0.0), 1.0) for e, s in zip(edges, sizes, strict=True))
     box = Box(*shares)

@@ -2,23 +2,15 @@
 
 import collections
 import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dataset.words import compose, is_word, split_words
+
 PADDING, START, END = 0, 1, 2
 SPECIAL_TOKENS = ("<padding>", "<start>", "<end>")
-_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
-
-
-def split_words(caption: str) -> list[str]:
-    """Returns the lower-case words of a caption without its punctuation.
-
-    Hyphens and apostrophes inside a word stay: "t-shirt", "isn't".
-    """
-    return _WORD.findall(caption.lower())
 
 
 class Vocabulary:
@@ -34,12 +26,14 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]):
         self.words = SPECIAL_TOKENS + tuple(words)
         self._ids = {word: id_ for id_, word in enumerate(self.words)}
-        others = [word for word in words if split_words(word) != [word]]
+        others = [word for word in words if not is_word(word)]
         if others:
             raise ValueError(f"These are no single lower-case words: {others[:5]}.")
         if len(self._ids) != len(self.words):
             twice = [w for w, n in collections.Counter(self.words).items() if n > 1]
             raise ValueError(f"Words appear twice in the vocabulary: {twice[:5]}.")
+        for word, id_ in list(self._ids.items()):  # older files have other spellings
+            self._ids.setdefault(compose(word), id_)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -50,6 +44,8 @@ class Vocabulary:
     @classmethod
     def from_captions(cls, captions: Iterable[str], min_count: int) -> "Vocabulary":
         """Collects the words seen at least `min_count` times, most frequent first."""
+        if isinstance(captions, str):
+            raise ValueError(f"Expected several captions; received {captions[:60]!r}.")
         counts = collections.Counter(w for c in captions for w in split_words(c))
         kept = [(-count, word) for word, count in counts.items() if count >= min_count]
         if not kept:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import write_whole
+from dataset.ids import by_key, image_key, key_function
 from dataset.records import CaptionedImage, Dataset
 from scoring.journal import Journal, refuse_existing, require_json
 
@@ -108,32 +109,40 @@ def read_results(
 
     Args:
         path: The file; it may have captions of other images too.
-        images: Of the dataset.
-        dataset: Says what its ids are; see `number_ids`.
+        images: Of the dataset; see `image_key` for how their ids may be spelled.
+        dataset: Says whether its ids are numbers.
 
     Returns:
         The caption of each image by the image's id.
 
     Raises:
-        ValueError: The file holds something else, or no caption of some images.
+        ValueError: The file holds something else, several captions of an image, or no
+            caption of some images.
     """
+    ids = [image.image_id for image in images]
+    key = image_key if dataset.has_numbered_ids else key_function(ids)
     try:
-        entries = json.loads(path.read_text("utf-8"))
-        found = {entry["image_id"]: entry["caption"].strip() for entry in entries}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = json.loads(path.read_text("utf-8-sig"))
+        texts = [(entry["image_id"], entry["caption"].strip()) for entry in entries]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} holds no captions ({error!r}); expected those that inference.py "
             'writes: [{"image_id": ..., "caption": ...}, ...].'
         ) from error
-    ids = number_ids(images, dataset)
-    missing = [key for key in ids if key not in found]
+    try:
+        found = by_key(texts, key)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}. Expected one caption of an image."
+        ) from None
+    missing = [id_ for id_ in ids if key(id_) not in found]
     if missing:
         raise ValueError(
             f"{path} lacks the captions of {len(missing)} of {len(ids)} images, such "
             f"as {missing[0]}. Caption all with inference.py, or choose the first few "
             "with --limit."
         )
-    return {i.image_id: found[key] for i, key in zip(images, ids, strict=True)}
+    return {id_: found[key(id_)] for id_ in ids}
 
 
 def to_record(image_id: int | str, captions: Iterable) -> dict:

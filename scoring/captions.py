@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.client
 import math
+import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,19 +12,25 @@ from pathlib import Path
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.cider.cider_scorer import precook
 from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.spice import get_stanford_models as spice_models
 from pycocoevalcap.spice.spice import Spice
-from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
-from dataset.vocabulary import split_words
 from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert, missing_packages
+from scoring.caption_texts import (
+    check_captions,
+    one_line,
+    ptb_tokenize,
+    python_tokenize,
+)
 from scoring.java import has_java, java_version
 
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
 SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
 SPICE_LIB = Path(spice_models.SPICEDIR, spice_models.SPICELIB).absolute()
+BARS = re.compile(r"\s*\|{3,}\s*")  # what divides captions in METEOR's input
 SPICE_JARS = tuple(f"{spice_models.JAR}{end}.jar" for end in ("", "-models"))
 
 
@@ -40,6 +47,8 @@ def _bleu(references, candidates) -> dict[str, float]:
 
 
 def _meteor(references, candidates) -> dict[str, float]:
+    references = {key: _without_bars(texts) for key, texts in references.items()}
+    candidates = {key: _without_bars(texts) for key, texts in candidates.items()}
     meteor = Meteor()
     try:
         score, _ = meteor.compute_score(references, candidates)
@@ -57,12 +66,43 @@ def _meteor(references, candidates) -> dict[str, float]:
     return {"meteor": score}
 
 
+def _without_bars(texts: Sequence[str]) -> list[str]:
+    return [BARS.sub(" ", one_line(text)) for text in texts]
+
+
 def _rouge_l(references, candidates) -> dict[str, float]:
+    # It takes a caption without words for equal to a reference without words.
+    references = {key: list(filter(None, t)) or t for key, t in references.items()}
     return {"rouge_l": float(Rouge().compute_score(references, candidates)[0])}
 
 
 def _cider(references, candidates) -> dict[str, float]:
+    if len(references) < 2:
+        raise MetricError(
+            "it weighs words by how few images have them and needs two images or "
+            "more; received one."
+        )
+    if (image := _unweighted_image(references)) is not None:
+        raise MetricError(
+            "it weighs words by how few images have them; all words and phrases of "
+            f"image {image!r} are in the references of every image."
+        )
     return {"cider": float(Cider().compute_score(references, candidates)[0])}
+
+
+def _unweighted_image(references) -> int | str | None:
+    """Returns an image whose n-grams all have weight 0, if there is one."""
+    size = 1  # of n-grams; most images have a word of their own
+    suspects = list(references)
+    while suspects and size <= 4:
+        grams = {
+            key: {gram for text in texts for gram in precook(text, size)}
+            for key, texts in references.items()
+        }
+        common = set.intersection(*grams.values())
+        suspects = [key for key in suspects if grams[key] <= common]
+        size += 3
+    return suspects[0] if suspects else None
 
 
 def _spice(references, candidates) -> dict[str, float]:
@@ -153,17 +193,23 @@ def check_metrics(metrics: Sequence[str]) -> None:
     Raises:
         ValueError: A metric is not in METRICS, or needs something that is missing.
     """
-    unknown = [metric for metric in metrics if metric not in METRICS]
-    if unknown:
-        raise ValueError(
-            f"Unknown metric {unknown[0]!r}; expected some of {', '.join(METRICS)}."
-        )
+    _check_names(metrics)
     unmet = unmet_needs(metrics)
     if unmet:
         metric, need = next(iter(unmet.items()))
         all_unmet = unmet_needs(tuple(METRICS))
         others = ",".join(metric for metric in METRICS if metric not in all_unmet)
         raise MetricError(f"{metric} {need}, or leave it out with --metrics {others}.")
+
+
+def _check_names(metrics: Sequence[str]) -> None:
+    if isinstance(metrics, str):
+        raise ValueError(f"The metrics must be a list of names; received {metrics!r}.")
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown:
+        raise ValueError(
+            f"Unknown metric {unknown[0]!r}; expected some of {', '.join(METRICS)}."
+        )
 
 
 # Scoring
@@ -189,8 +235,8 @@ def score_captions(
         "bert_model" which model gave the bert_score.
 
     Raises:
-        ValueError: A metric is unknown or cannot be computed, the two sets of images
-            differ, or the tokenizer loses captions.
+        ValueError: A metric is unknown, cannot be computed, or has no value for these
+            captions; see also `score_possible`.
     """
     check_metrics(metrics)
     scores, missing = score_possible(references, candidates, metrics, bert_model)
@@ -207,14 +253,19 @@ def score_possible(
 ) -> tuple[dict[str, float | str], dict[str, str]]:
     """Scores as `score_captions`, without the metrics that cannot be computed.
 
+    A number that is not defined for these captions is missing too, never 0: CIDEr of
+    one image, any metric of references without words.
+
     Returns:
         The scores by name, and the reason why each missing metric is missing.
 
     Raises:
-        ValueError: The two sets of images differ, or the tokenizer loses captions.
+        ValueError: A metric is unknown, the captions have another type, the two sets
+            of images differ, or the tokenizer loses captions.
     """
-    _check_images(references, candidates)
-    tokenize = _ptb_tokenize if has_java() else _python_tokenize
+    _check_names(metrics)
+    check_captions(references, candidates)
+    tokenize = ptb_tokenize if has_java() else python_tokenize
     references = tokenize(references)
     candidates = tokenize({key: [text] for key, text in candidates.items()})
     scorers = METRICS | {
@@ -222,13 +273,21 @@ def score_possible(
     }
     scores: dict[str, float | str] = {}
     missing = {m: f"{need}." for m, need in unmet_needs(metrics).items()}
+    if wordless := [key for key, texts in references.items() if not any(texts)]:
+        why = f"the references of image {wordless[0]!r} hold no word."
+        missing = dict.fromkeys(metrics, why) | missing
     for metric in metrics:
         if metric in missing:
             continue
         try:
-            scores |= scorers[metric](references, candidates)
+            found = scorers[metric](references, candidates)
         except MetricError as error:
             missing[metric] = str(error)
+            continue
+        if all(isinstance(s, str) or math.isfinite(s) for s in found.values()):
+            scores |= found
+        else:
+            missing[metric] = "it gave no finite number for these captions."
     return scores | {"tokenizer": "ptb" if has_java() else "python"}, missing
 
 
@@ -242,33 +301,3 @@ def score_lines(
     ]
     reasons = missing or {}
     return lines + [f"{name:10} missing: {why}" for name, why in reasons.items()]
-
-
-def _check_images(references, candidates) -> None:
-    if not references or set(references) != set(candidates):
-        raise ValueError(
-            f"Every image needs references and a caption; {len(references)} have "
-            f"references, {len(candidates)} a caption, "
-            f"{len(set(references) & set(candidates))} both."
-        )
-
-
-def _ptb_tokenize(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    rows = {key: [{"caption": t} for t in texts] for key, texts in captions.items()}
-    tokenized = PTBTokenizer().tokenize(rows)
-    expected = {key: len(texts) for key, texts in captions.items()}
-    found = {key: len(texts) for key, texts in tokenized.items()}
-    if found != expected:
-        raise ValueError(
-            f"The Penn Treebank tokenizer was given {sum(expected.values())} captions "
-            f"of {len(expected)} images; {sum(found.values())} of {len(found)} came "
-            "back. See what `java` printed above."
-        )
-    return tokenized
-
-
-def _python_tokenize(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    return {
-        key: [" ".join(split_words(text)) for text in texts]
-        for key, texts in captions.items()
-    }

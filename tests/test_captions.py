@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 
 from dataset import DATASETS
 from scoring import captions
+from scoring.caption_texts import one_line, ptb_tokenize
 from scoring.captions import (
     METRICS,
     SPICE_JARS,
@@ -206,6 +207,160 @@ def test_captions_the_tokenizer_loses(monkeypatch, lost):
     monkeypatch.setattr(PTBTokenizer, "tokenize", lambda self, rows: lost)
     with pytest.raises(ValueError, match=r"given 3 captions of 2 images; . of . came"):
         score_captions({"a": ["x", "z"], "b": ["y"]}, {"a": "x", "b": "y"})
+
+
+@needs_java
+def test_captions_the_tokenizer_gives_to_another_image(monkeypatch):
+    sent = {1: ["a dog runs", "it runs"], 2: ["a man sits on a bench"]}
+    back = {1: ["a dog runs", "a man sits on a bench"], 2: ["it runs"]}
+    monkeypatch.setattr(PTBTokenizer, "tokenize", lambda self, rows: back)
+    with pytest.raises(ValueError, match=r"'it runs' \(str\) of image 1; .*another"):
+        ptb_tokenize(sent)
+
+
+# Line separators of Unicode, of Java and of Python, and controls.
+SEPARATORS = ["\r\n", "\r", "\n", "\t", "\v", "\f", "\0", "\x07", "\x1b", "\x7f"]
+SEPARATORS += ["\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\u2028", "\u2029", "\n\r\n"]
+SEPARATORS += ["\ud800"]
+
+
+@pytest.mark.parametrize("separator", SEPARATORS, ids=ascii)
+def test_one_line(separator):
+    assert one_line(f"a dog{separator}runs") == "a dog runs"
+    assert one_line("cafe\u0301") == "caf\u00e9"
+
+
+@needs_java
+def test_separators_score_as_a_blank():
+    """Row R1 of the cases: a caption of two lines moved all that follow it."""
+    whole = "".join(f"{s}a dog runs{s}on the grass" for s in SEPARATORS)
+    several = [f"a dog runs{s}on the grass" for s in SEPARATORS]
+    candidates = {
+        1: "a dog runs on the grass",
+        2: "a man sits on a bench",
+        3: "two cats sleep on a bed",
+        4: "a red car on the street",
+    }
+    others = {
+        2: ["a man sits on a bench", "a person on a bench"],
+        3: ["two cats sleep on a bed"],
+        4: ["a red car on the street"],
+    }
+    expected = {"bleu_4": 1, "meteor": 1, "rouge_l": 1, "cider": 7.9321}
+    metrics = ("bleu", "meteor", "rouge_l", "cider")
+    for separator in ("\r\n", "\u2028"):
+        first = [f"a dog runs{separator}on the grass", "the dog is running"]
+        found = score_captions({1: first} | others, candidates, metrics)
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, abs=5e-5)
+    sent = [*several, whole]
+    blanks = [" ".join(one_line(text).split()) for text in sent]
+    assert ptb_tokenize({"a": sent}) == ptb_tokenize({"a": blanks})
+
+
+@needs_java
+def test_what_the_tokenizer_rewrites_is_the_same_caption():
+    texts = [
+        "Caf\u00e9 (at 3:30 p.m.) [x] {y} \u00bd cup &amp; tea",
+        "\u090f\u0915 \u0915\u0941\u0924\u094d\u0924\u093e",
+        "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22 \u4e00\u53ea\u72d7",
+        "\u12cd\u123b \u1780\u17d2\u1798 \u1019\u103c\u1014 \u0f56\u0f7c\u0f51",
+        "a dog \U0001f600 \U0001d4b3 \U00020000",
+        "",
+        "...",
+        "\u00a35 \u20ac3 #tag a@b.org",
+    ]
+    assert len(ptb_tokenize({0: texts})[0]) == len(texts)
+
+
+@needs_java
+def test_bars_do_not_divide_the_captions_of_meteor():
+    references = {"a": ["a dog runs"], "b": ["two cats"]}
+    candidates = {"a": ["a dog runs"], "b": ["two cats sleep"]}
+    expected = METRICS["meteor"](references, candidates)
+    barred = {"a": ["a ||| dog |||| runs"], "b": ["two\n|||cats"]}
+    assert METRICS["meteor"](barred, candidates) == expected
+    barred = {"a": ["a\rdog ||| runs"], "b": ["two cats |||||| sleep"]}
+    assert METRICS["meteor"](references, barred) == expected
+
+
+# What has no value
+
+
+def test_cider_of_one_image_is_missing(no_java):
+    references, candidates = {1: ["a dog runs"]}, {1: "a dog runs"}
+    scores, missing = score_possible(references, candidates, ("cider", "bleu"))
+    assert "cider" not in scores and scores["bleu_1"] == pytest.approx(1)
+    assert missing == {
+        "cider": "it weighs words by how few images have them and needs two images or "
+        "more; received one."
+    }
+    with pytest.raises(MetricError, match=r"cider cannot be computed: .* two images"):
+        score_captions(references, candidates, ("cider",))
+
+
+def test_cider_where_all_images_share_their_words(no_java):
+    references = {1: ["a dog"], 2: ["a dog runs"]}
+    candidates = {1: "a dog", 2: "a dog runs"}
+    _, missing = score_possible(references, candidates, ("cider",))
+    assert "of image 1 are in the references of every image" in missing["cider"]
+    # The words are those of both, their order is not.
+    score_captions({1: ["a dog"], 2: ["dog a"]}, candidates, ("cider",))
+
+
+def test_references_without_words(no_java):
+    references = {1: ["a dog", "..."], 2: ["...", "\u2028 !"]}
+    candidates = {1: "a dog", 2: "a cat"}
+    metrics = ("bleu", "rouge_l", "cider")
+    scores, missing = score_possible(references, candidates, metrics)
+    assert scores == {"tokenizer": "python"}
+    why = "the references of image 2 hold no word."
+    assert missing == dict.fromkeys(metrics, why)
+    with pytest.raises(MetricError, match=f"bleu cannot be computed: {why}"):
+        score_captions(references, candidates, metrics)
+
+
+def test_an_empty_caption_does_not_equal_an_empty_reference(no_java):
+    references = {1: ["a dog", "..."], 2: ["a cat"]}
+    scores = score_captions(references, {1: "", 2: "a bird"}, ("rouge_l",))
+    without = {1: ["a dog"], 2: ["a cat"]}
+    assert scores == score_captions(without, {1: "", 2: "a bird"}, ("rouge_l",))
+
+
+@pytest.mark.parametrize(
+    ("references", "candidates", "message"),
+    [
+        ({1: "a dog"}, {1: "a dog"}, r"of image 1 must be a list .* 'a dog' \(str\)"),
+        ({1: None}, {1: "a dog"}, r"of image 1 must be a list .*None \(NoneType\)"),
+        ({1: 3}, {1: "a dog"}, "of image 1 must be a list of captions; received 3"),
+        ({1: []}, {1: "a dog"}, "Image 1 has no reference; expected one or more"),
+        ({1: [None]}, {1: "a dog"}, "A reference of image 1 must be a text; rec.*None"),
+        ({1: [2.5]}, {1: "a dog"}, "A reference of image 1 must be a text; .*2.5"),
+        ({1: ["a"]}, {1: ["a"]}, r"caption of image 1 must be one text; .*\(list\)"),
+        ({1: ["a"]}, {1: None}, "caption of image 1 must be one text; received None"),
+        (
+            {1: ["a"], "2": ["b"]},
+            {1: "a", "2": "b"},
+            "or all texts.* 1 and",
+        ),
+        ({1: ["a"]}, {"1": "a"}, r"alike; received 1 and '1'\."),
+        ({1.5: ["a"]}, {1.5: "a"}, r"numbers or texts; received 1.5 \(float\)"),
+        ({True: ["a"]}, {True: "a"}, r"or texts; received True \(bool\)"),
+        ([["a"]], {0: "a"}, "references must be a dict by image id; received a list"),
+        ({1: ["a"]}, None, "candidates must be a dict .* received a NoneType"),
+    ],
+)
+def test_other_types(references, candidates, message):
+    for score in (score_captions, score_possible):
+        with pytest.raises(ValueError, match=message):
+            score(references, candidates, ("cider",))
+
+
+def test_metrics_are_a_list():
+    with pytest.raises(ValueError, match="must be a list of names; received 'cider'"):
+        score_captions(REFERENCES, CANDIDATES, "cider")
+    with pytest.raises(ValueError, match="Unknown metric 'blue'"):
+        score_possible(REFERENCES, CANDIDATES, ["blue"])
 
 
 def test_unknown_metric():

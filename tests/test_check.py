@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from dataset import DATASETS, check, coco
+from dataset import DATASETS, CaptionedImage, check, coco
 from dataset.images import IMAGE_SIZE
 from dataset.problems import LISTED, DatasetError, Problem, all_of
 from dataset.scenes import render_scene, scene_seed
@@ -138,3 +138,18 @@ def test_rendering_keeps_what_is_there(folders, tmp_path):
     with pytest.raises(ValueError, match="num_images"):
         write_like_flickr30k(tmp_path, {"val": 1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scripts_without_blanks_are_told(tmp_path):
+    captions = (
+        *("a dog runs", "\u090f\u0915 \u0915\u0941\u0924\u094d\u0924\u093e"),
+        *(
+            "\u0e2a\u0e38\u0e19\u0e31\u0e02\u0e27\u0e34\u0e48\u0e07",
+            "\u4e00\u53ea\u72d7",
+        ),
+    )
+    images = [CaptionedImage("a", tmp_path / "a.jpg", captions)]
+    *_, warning = check.describe_words(images, 1, 9)
+    assert warning.startswith("WARNING: 2 of 4 captions of train are of a script that")
+    images = [CaptionedImage("a", tmp_path / "a.jpg", captions[:2])]
+    assert "WARNING" not in "".join(check.describe_words(images, 1, 9))

@@ -195,10 +195,127 @@ def test_damaged_boxes(data_dir):
     path.write_text(json.dumps(content))
     with pytest.raises(DatasetError, match=r"\(get it: http.*\):\n  3: not there"):
         read_coco(data_dir, "test", with_objects=True)
-    content["annotations"][0]["category_id"] = 2
+
+
+GOOD = {"bbox": [20, 5, 40, 45], "category_id": 1}
+BAD_BOXES = {
+    "outside": ({"bbox": [300, 5, 40, 45]}, "has no area in an image of 200x50"),
+    "above": ({"bbox": [0, -50, 40, 45]}, "has no area in an image of 200x50"),
+    "empty": ({"bbox": []}, r"the box \[\] is not \[x, y, width, height\]"),
+    "three": ({"bbox": [1, 2, 3]}, r"the box \[1, 2, 3\] is not"),
+    "none": ({"bbox": None}, "the box None is not"),
+    "flat": ({"bbox": [20, 5, 0, 45]}, "has no area"),
+    "turned": ({"bbox": [20, 5, 40, -4]}, "has no area"),
+    "nan": ({"bbox": [20, float("nan"), 40, 45]}, "no finite number"),
+    "infinite": ({"bbox": [20, 5, float("inf"), 45]}, "no finite number"),
+    "true": ({"bbox": [True, 5, "4", 45]}, "unsupported operand|can only|no finite"),
+    "category": ({"category_id": 2}, "unknown category 2"),
+    "list": ({"category_id": [1]}, "unhashable"),
+    "image": ({"image_id": 1.9}, "must be a whole number or a text; received 1.9"),
+    "truth": ({"image_id": True}, "received True"),
+    "large": ({"image_id": float("inf")}, "received inf"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BOXES)
+def test_a_box_that_cannot_be_used_is_named_and_left_out(data_dir, caplog, case):
+    """Row R5 of the cases."""
+    change, reason = BAD_BOXES[case]
+    path = data_dir / "annotations/instances_val2017.json"
+    expected = read_coco(data_dir, "test", with_objects=True)
+    caplog.clear()
+    content = json.loads(path.read_text())
+    bad = {"id": 777, "image_id": 20} | GOOD | change
+    content["annotations"] = [
+        bad,
+        *(a for a in content["annotations"] if a["bbox"] != [3, 3, 0, 9]),
+        {"id": 5, "image_id": 99, "bbox": []},  # of an image that is not wanted
+    ]
     path.write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match=r"is damaged \(KeyError\(2\)\)"):
+    assert read_coco(data_dir, "test", with_objects=True) == expected
+    (record,) = caplog.records
+    assert re.search(f"json: 1 entries .*: annotation 777 of.*{reason}", record.message)
+
+
+def test_many_unusable_boxes_are_counted(data_dir, caplog):
+    path = data_dir / "annotations/instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"] += [{"id": n, "image_id": 3} for n in range(50, 60)]
+    content["categories"].append({"id": 18, "name": "cat"})
+    content["images"].append({"id": "000000000003.jpg", "width": 9, "height": 50})
+    path.write_text(json.dumps(content))
+    read_coco(data_dir, "test", with_objects=True)
+    (record,) = caplog.records
+    assert ": 15 entries cannot be used and are left out: category 18 twice: dog, " in (
+        record.message
+    )
+    assert "image 3 twice" in record.message and record.message.endswith("; ...")
+
+
+def test_no_box_can_be_used(data_dir):
+    path = data_dir / "annotations/instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["categories"] = None
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"9 unusable entries .*\n  annotation num"):
         read_coco(data_dir, "test", with_objects=True)
+
+
+def test_an_image_without_size_has_no_boxes(data_dir, caplog):
+    path = data_dir / "annotations/instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"][0]["width"] = 0
+    path.write_text(json.dumps(content))
+    assert [len(i.objects) for i in read_coco(data_dir, "test", True)] == [2, 0, 2]
+    assert "an image of 0x50 pixels has no area" in caplog.text
+
+
+def test_a_bad_box_of_the_papers_file(data_dir, caplog):
+    (data_dir / "annotations/instances_val2017.json").unlink()
+    entry = {
+        "shape": [200, 50],
+        "bbox": {"1": [[20, 5, 60, 50], [300, 5, 360, 50], [], None]},
+        "categories": {"Person": "1", "dog": "18"},
+    }
+    write_json(data_dir / "COCOvalEntities.json", {"000000000003.jpg": entry})
+    first, *_ = read_coco(data_dir, "test", with_objects=True)
+    assert [o.phrases for o in first.objects] == [("person",)]
+    assert ": 4 entries cannot be used" in caplog.text
+    assert "000000000003.jpg, Person: the box [300, 5, 360, 50] has no" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "spelled", ["{}", "{:012d}", "{:012d}.jpg", "val2017/{:012d}.JPG", "{}.0"]
+)
+def test_ids_may_be_texts(data_dir, spelled):
+    expected = read_coco(data_dir, "test", with_objects=True)
+    for name in ("captions", "instances"):
+        path = data_dir / f"annotations/{name}_val2017.json"
+        content = json.loads(path.read_text())
+        for entry in content["annotations"]:
+            text = spelled.format(entry["image_id"])
+            entry["image_id"] = float(text) if spelled == "{}.0" else text
+        path.write_text("\ufeff" + json.dumps(content))
+    assert read_coco(data_dir, "test", with_objects=True) == expected
+
+
+@pytest.mark.parametrize("id_", [1.9, True, float("inf"), None, "", "x1"])
+def test_ids_that_are_no_numbers(data_dir, id_):
+    path = data_dir / "annotations/captions_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": id_, "file_name": "5.jpg"})
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"has 1 unusable entries .*\n  image 3: "):
+        read_coco(data_dir, "test")
+
+
+def test_one_id_of_two_files(data_dir):
+    path = data_dir / "annotations/captions_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 20, "file_name": "other.jpg"})
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"3: id 20 twice: 0+20\.jpg, other"):
+        read_coco(data_dir, "test")
 
 
 # Karpathy's file

@@ -50,11 +50,22 @@ def test_boxes_and_the_phrases_that_name_them(folder, name):
     assert both.box == pytest.approx((0.5, 0.2, 1.0, 0.4))  # cut at the edge
 
 
+@pytest.mark.parametrize("change", ["<xmax>20", "<xmax>nan", "<xmax>", "<xmax>wide"])
+def test_a_box_that_cannot_be_used_is_named_and_left_out(folder, caplog, change):
+    path = folder / "Annotations/12.xml"
+    path.write_text(XML.replace("<xmax>60", change))
+    (objects,) = read_entities(folder, [image_of(folder, "12")], "there")
+    assert [len(o.phrases) for o in objects] == [3]
+    assert ": 1 entries cannot be used and are left out: 12.xml, object 7: " in (
+        caplog.text
+    )
+
+
 def test_missing_and_damaged_files_are_all_listed(folder):
     for number in (13, 14, 15):
         (folder / f"Sentences/{number}.txt").write_text("[/EN#7/people a girl]")
     (folder / "Annotations/13.xml").write_text(XML[:99])
-    (folder / "Annotations/14.xml").write_text(XML.replace("<xmax>60", "<xmax>20"))
+    (folder / "Annotations/14.xml").write_text(XML.replace("<annot", "<?xml?><annot"))
     (folder / "Annotations/15.xml").write_text("<annotation/>")
     images = [image_of(folder, str(number)) for number in range(11, 17)]
     (folder / "Sentences/16.txt").touch()
@@ -65,7 +76,7 @@ def test_missing_and_damaged_files_are_all_listed(folder):
     expected = [
         "Sentences/11.txt: No such file or directory",
         "Annotations/13.xml: damaged (no element",
-        "Annotations/14.xml: damaged (the box [20.0, 5.0, 20.0, 50.0] has no area",
+        "Annotations/14.xml: damaged (XML declaration",
         "Annotations/15.xml: damaged (int",
         "Annotations/16.xml: No such file or directory",
     ]

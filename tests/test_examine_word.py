@@ -246,3 +246,42 @@ def test_captions_of_coco_have_numbers_as_ids(tmp_path):
     path.write_text(json.dumps(rows))
     images = [CaptionedImage("345", tmp_path / "000000000345.jpg", ())]
     assert read_results(path, images, DATASETS["coco2017"]) == {"345": "345 dogs"}
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        *(391895, 391895.0, "391895", "000000391895", "000000391895.jpg", " 391895 "),
+        *("val2017/000000391895.jpg", "COCO_val2014_000000391895.jpg"),
+    ],
+)
+def test_ids_of_captions_may_be_spelled_otherwise(tmp_path, id_):
+    """Row R5 of the cases."""
+    path = tmp_path / "captions.json"
+    rows = [{"image_id": id_, "caption": "a dog"}, {"image_id": 7, "caption": "a cat"}]
+    path.write_text("\ufeff" + json.dumps(rows), "utf-8")
+    images = [CaptionedImage("391895", tmp_path / "000000391895.jpg", ())]
+    assert read_results(path, images, DATASETS["coco2017"]) == {"391895": "a dog"}
+    rows.append({"image_id": "391895.jpg", "caption": "another"})
+    path.write_text(json.dumps(rows))
+    with pytest.raises(ValueError, match=r"json: 1 images are .* such as 391895"):
+        read_results(path, images, DATASETS["coco2017"])
+    for wrong in (1.9, True, None, float("inf")):
+        path.write_text(json.dumps([{"image_id": wrong, "caption": "a dog"}]))
+        with pytest.raises(
+            ValueError, match=f"json: an image id .* received .*{wrong}"
+        ):
+            read_results(path, images, DATASETS["coco2017"])
+
+
+def test_names_that_differ_in_padding_are_two_images(tmp_path):
+    path = tmp_path / "captions.json"
+    rows = [{"image_id": "07", "caption": "a"}, {"image_id": "7", "caption": "b"}]
+    path.write_text(json.dumps(rows))
+    images = [CaptionedImage(name, tmp_path / name, ()) for name in ("07", "7")]
+    found = read_results(path, images, DATASETS["flickr30k"])
+    assert found == {"07": "a", "7": "b"}
+    rows = [{"image_id": "1000_ab.jpg", "caption": "a"}]
+    path.write_text(json.dumps(rows))
+    images = [CaptionedImage("1000_ab", tmp_path / "1000_ab.jpg", ())]
+    assert read_results(path, images, DATASETS["flickr8k"]) == {"1000_ab": "a"}

@@ -84,6 +84,100 @@ def test_broken_lines_of_a_csv(tmp_path):
     ]
 
 
+def test_csv_without_a_header_loses_nothing(tmp_path):
+    """Row P1 of the cases."""
+    path = tmp_path / "results.csv"
+    expected = {
+        "a.jpg": ["A dog runs .", "The dog runs fast ."],
+        "b.jpg": ["A cat | or two , sits ."],
+    }
+    for header in (0, 1):
+        path.write_text("\n".join(CSV.splitlines()[header:]))
+        assert read_csv_file(path) == expected
+    path.write_text("b.jpg| one| digit\n" + CSV)
+    with pytest.raises(DatasetError, match=r"2 unusable entries .*\n  line 1: 'b.jpg"):
+        read_csv_file(path)
+
+
+KAGGLE = """\
+image,caption
+a.jpg,A dog runs .
+a.jpg,"The dog # 2 , ""Rex"" , runs\tfast ."
+b.jpg,A cat sits .
+c.jpg," Two birds, a tree"
+"""
+KAGGLE_CAPTIONS = {
+    "a.jpg": ["A dog runs .", 'The dog # 2 , "Rex" , runs\tfast .'],
+    "b.jpg": ["A cat sits ."],
+    "c.jpg": ["Two birds, a tree"],
+}
+
+
+@pytest.mark.parametrize("in_text", [True, False])
+@pytest.mark.parametrize("name", ["captions.txt", "captions.csv"])
+@pytest.mark.parametrize("suffix", [".jpg", ""])
+def test_kaggles_captions(data_dir, name, in_text, suffix):
+    """Row P1 of the cases: the comma-separated file, and lists without suffixes."""
+    (data_dir / "text/Tiny.token.txt").unlink()
+    names = f"b{suffix}\na{suffix}\n"
+    (data_dir / "text/Tiny.trainImages.txt").write_text(names)
+    (data_dir / "text" / name).write_text("\ufeff" + KAGGLE.replace("\n", "\r\n"))
+    if not in_text:
+        for path in (data_dir / "text").iterdir():
+            path.rename(data_dir / path.name)
+        (data_dir / "text").rmdir()
+    second, first = read_flickr(data_dir, "train")
+    assert (second.image_id, first.path.name) == ("b", "a.jpg")
+    assert list(first.captions) == KAGGLE_CAPTIONS["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KAGGLE,
+        KAGGLE.partition("\n")[2],  # no header
+        "\n" + KAGGLE,
+        re.sub(r"(?m)^(\w)\.jpg,", r"\1.jpg#0,", KAGGLE),
+        re.sub(r"(?m)^(\w\.jpg),", r"\1,0,", KAGGLE).replace("e,c", "e_name,number,c"),
+        re.sub(r"(?m)^(\w\.jpg),", r"\1,0,", KAGGLE.partition("\n")[2]),
+        KAGGLE.replace('" Two birds, a tree"', " Two birds, a tree"),  # no quotes
+    ],
+)
+def test_columns_between_commas(tmp_path, text):
+    path = tmp_path / "captions.txt"
+    path.write_text(text)
+    assert read_csv_file(path) == KAGGLE_CAPTIONS
+
+
+def test_broken_lines_between_commas(tmp_path):
+    path = tmp_path / "captions.txt"
+    path.write_text(KAGGLE + 'a.jpg,"no end\non the grass, running\nb.jpg,\n,none\n')
+    with pytest.raises(DatasetError) as caught:
+        read_csv_file(path)
+    first, *listed = str(caught.value).splitlines()
+    assert "has 4 unusable entries (expected image.jpg,caption, with quotes" in first
+    assert [line.split(":")[0] for line in listed] == [
+        f"  line {n}" for n in range(6, 10)
+    ]
+
+
+def test_lists_without_suffixes(data_dir):
+    expected = read_flickr(data_dir, "train")
+    (data_dir / "text/Tiny.trainImages.txt").write_text("b\na\n")
+    assert read_flickr(data_dir, "train") == expected
+    tokens = TOKENS.replace(".jpg#", "#")
+    (data_dir / "text/Tiny.token.txt").write_text(tokens)
+    assert read_flickr(data_dir, "train") == expected
+    (data_dir / "text/Tiny.trainImages.txt").write_text("b.jpg\na\na.jpg\n")
+    with pytest.raises(DatasetError, match="  a: listed twice"):
+        read_flickr(data_dir, "train")
+
+
+def test_captions_are_composed(data_dir):
+    (data_dir / "text/Tiny.token.txt").write_text("a.jpg#0\tcafe\u0301\nb.jpg#0\tx")
+    assert read_flickr(data_dir, "train")[1].captions == ("caf\u00e9",)
+
+
 # Karpathy's file
 
 

@@ -5,9 +5,15 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from dataset.images import ImageError, list_images, load_image
+from dataset.images import (
+    FORMATS,
+    IMAGE_SUFFIXES,
+    ImageError,
+    list_images,
+    load_image,
+)
 
 HEIGHT, WIDTH = 30, 40
 
@@ -100,11 +106,58 @@ def test_gray_is_repeated(tmp_path):
     np.testing.assert_array_equal(load_image(path, 19), expected)
 
 
-def test_transparency_is_dropped(tmp_path):
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    colours, alpha = pixels[..., :3].astype(float), pixels[..., 3:] / 255
+    return np.rint(colours * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def test_transparency_is_laid_on_white(tmp_path):
     pixels = random_pixels(shape=(HEIGHT, WIDTH, 4))
+    pixels[:5, ..., 3], pixels[5:9, ..., 3] = 0, 255
     path = save(tmp_path / "transparent.png", pixels)
-    expected = resized(np.ascontiguousarray(pixels[..., :3]), 19)
-    np.testing.assert_array_equal(load_image(path, 19), expected)
+    np.testing.assert_array_equal(load_image(path, 19), resized(on_white(pixels), 19))
+    for suffix in (".tif", ".webp"):
+        path = save(tmp_path / f"transparent{suffix}", pixels, lossless=True)
+        found = load_image(path, 40)[:4]
+        assert (found == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "RGB", "1", "I;16"])
+def test_hidden_colours_do_not_matter(tmp_path, mode):
+    """Row R3 of the cases: one picture, whatever lies under what is transparent."""
+    found = []
+    for hidden in ((0, 0, 0, 0), (255, 255, 255, 0), (0, 200, 0, 0)):
+        pixels = np.full((HEIGHT, WIDTH, 4), hidden, np.uint8)
+        pixels[9:20, 9:20] = (90, 90, 90, 255)
+        image, extra = Image.fromarray(pixels), {}
+        level = hidden[0]
+        if mode == "P":
+            image = Image.fromarray((pixels[..., 3] > 0).astype(np.uint8))
+            image.putpalette([*hidden[:3], 90, 90, 90])
+            extra = {"transparency": 0}
+        elif mode in ("L", "RGB"):
+            image = image.convert(mode)
+            extra = {"transparency": level if mode == "L" else hidden[:3]}
+            if mode == "L":
+                extra = {"transparency": image.getpixel((0, 0))}
+        elif mode == "I;16":
+            image = Image.fromarray(pixels[..., 0].astype(np.uint16) * 257)
+            extra = {"transparency": level * 257}
+        elif mode == "1":
+            level = 255 * (level > 0)
+            pixels[9:20, 9:20, :3] = 255 - level
+            pixels[..., :3] = np.where(pixels[..., 3:] > 0, 255 - level, level)
+            image = Image.fromarray(pixels[..., 0]).convert("1")
+            extra = {"transparency": level // 255}
+        elif mode != "RGBA":
+            image = image.convert(mode)
+        image.save(tmp_path / "a.png", **extra)
+        picture = load_image(tmp_path / "a.png", 60)
+        assert (picture[:5] == 255).all()
+        found.append(picture)
+    if mode != "1":  # has two colours, one of them hidden
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("transparency", [None, bytes(range(7))])
@@ -115,8 +168,10 @@ def test_palette_is_looked_up(tmp_path, transparency):
     image.putpalette(colours.tobytes())
     extra = {} if transparency is None else {"transparency": transparency}
     image.save(tmp_path / "palette.png", **extra)
+    alpha = np.full(7, 255) if transparency is None else np.arange(7)
+    expected = on_white(np.concatenate([colours, alpha[:, None]], axis=1)[indices])
     found = load_image(tmp_path / "palette.png", 19)
-    np.testing.assert_array_equal(found, resized(colours[indices], 19))
+    np.testing.assert_array_equal(found, resized(expected, 19))
 
 
 def test_cmyk_is_converted(tmp_path):
@@ -136,6 +191,169 @@ def test_sixteen_bits_are_scaled(tmp_path, name):
     path = save(tmp_path / name, gray.astype(np.uint16) * 257)
     expected = resized(gray.repeat(3).reshape(HEIGHT, WIDTH, 3), 19)
     np.testing.assert_array_equal(load_image(path, 19), expected)
+
+
+GRAY = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        GRAY / np.float32(255),  # in [0, 1]
+        GRAY.astype(np.float32),  # in [0, 255]
+        GRAY * np.float32(257),  # in [0, 65535]
+        GRAY.astype(np.int32),
+        GRAY.astype(np.int32) * 257,
+        GRAY.astype(np.uint16),  # 8 bits in 16
+        ((GRAY.astype(int) * 4095 + 254) // 255).astype(np.uint16),  # 12 bits in 16
+        (GRAY.astype(np.int64) * (2**31 - 1) // 255 + 1).clip(0, 2**31 - 1),
+    ],
+    ids=["unit", "bytes", "words", "int32", "words32", "8in16", "12in16", "31"],
+)
+def test_grey_is_scaled_by_its_range(tmp_path, values):
+    values = values.astype(np.int32) if values.dtype == np.int64 else values
+    path = save(tmp_path / "grey.tif", values)
+    expected = resized(GRAY.repeat(3).reshape(HEIGHT, WIDTH, 3), 19)
+    found = load_image(path, 19)
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_other_kinds_of_colour(tmp_path):
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[:] = (200, 60, 30)
+    image = Image.fromarray(pixels)
+    image.convert("YCbCr").save(tmp_path / "YCbCr.tif")
+    image.convert("CMYK").save(tmp_path / "CMYK.tif")
+    profiles = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(image, *profiles, outputMode="LAB")
+    lab.save(tmp_path / "LAB.tif")
+    for name in ("YCbCr", "CMYK", "LAB"):
+        found = load_image(tmp_path / f"{name}.tif", 19)
+        np.testing.assert_allclose(found[5, 5].astype(int), pixels[0, 0], atol=4)
+    Image.fromarray(pixels[..., 0] > 0).save(tmp_path / "bits.png")
+    assert (load_image(tmp_path / "bits.png") == 255).all()
+
+
+@pytest.mark.parametrize("kind", [b"eXIf", b"tEXt", b"iTXt", b"zTXt", b"iCCP", b"pHYs"])
+@pytest.mark.parametrize("data", [b"", b"x", b"Exif\0\0broken", b"\xff" * 40])
+@pytest.mark.parametrize("is_sound", [True, False])
+def test_broken_metadata_of_a_png_do_not_matter(tmp_path, kind, data, is_sound):
+    path = save(tmp_path / "photo.png")
+    expected = load_image(path)
+    content = path.read_bytes()
+    checksum = zlib.crc32(kind + data) ^ (0 if is_sound else 1)
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+    for place in (33, len(content) - 12):  # before the pixels and after them
+        path.write_bytes(content[:place] + chunk + content[place:])
+        np.testing.assert_array_equal(load_image(path), expected)
+
+
+@pytest.mark.parametrize("marker", [0xE1, 0xE2, 0xED, 0xFE, 0xE0])
+@pytest.mark.parametrize(
+    "head",
+    [b"", b"Exif\0\0", b"MPF\0", b"ICC_PROFILE\0", b"Photoshop 3.0\0", b"JFIF\0"],
+)
+def test_broken_metadata_of_a_jpeg_do_not_matter(tmp_path, marker, head):
+    path = save(tmp_path / "photo.jpg")
+    expected = load_image(path)
+    content = path.read_bytes()
+    data = head + b"MM\0*\0\0\0\x08\xff\xff\x01\x12broken"
+    segment = bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+    path.write_bytes(content[:20] + segment + content[20:])
+    np.testing.assert_array_equal(load_image(path), expected)
+
+
+def test_orientation_beside_broken_metadata(tmp_path):
+    tags = Image.Exif()
+    tags[0x0112] = 6
+    path = save(tmp_path / "photo.png", exif=tags)
+    expected = load_image(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:33] + b"\0\0\0\1tEXtx\0\0\0\0" + content[33:])
+    np.testing.assert_array_equal(load_image(path), expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([[0, np.nan]], np.float32), r"not finite \(NaN or infinity\)"),
+        (np.array([[0, np.inf]], np.float32), r"not finite"),
+        (np.array([[-3, 9]], np.float32), r"negative values \(down to -3\)"),
+        (
+            np.array([[0, 1.5]], np.float32),
+            r"reach 1.5; expected fractions in \[0, 1\]",
+        ),
+        (np.array([[0, 1e9]], np.float32), r"reach 1e\+09"),
+    ],
+)
+def test_values_of_no_known_range(tmp_path, values, message):
+    path = save(tmp_path / "a.tif", values)
+    with pytest.raises(
+        ImageError, match=f"a.tif: the image cannot be shown: .*{message}"
+    ):
+        load_image(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.uint8])
+def test_white_may_be_zero(tmp_path, dtype):
+    """Tag 262 of TIFF is 0."""
+    top = {np.uint16: 65535, np.float32: 1, np.uint8: 255}[dtype]
+    values = np.full((HEIGHT, WIDTH), top, dtype)
+    values[:15] = 0
+    tifffile = pytest.importorskip("tifffile")  # comes with scikit-image
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    found = load_image(tmp_path / "a.tif", 30)
+    assert (found[:14] == 255).all() and (found[16:] == 0).all()
+
+
+@pytest.mark.parametrize("tag", [700, 33723, 34377, 34665, 34675, 34853])
+@pytest.mark.parametrize("value", [0xFFFFFF0, 3, 0])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_broken_metadata_of_a_tiff_do_not_matter(tmp_path, tag, value, compression):
+    """XMP, IPTC, Photoshop, EXIF, ICC, GPS: they point to nowhere."""
+    tifffile = pytest.importorskip("tifffile")
+    arguments = {"photometric": "rgb", "compression": compression}
+    pixels, extra = random_pixels(), [(tag, "I", 1, value, True)]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, extratags=extra, **arguments)
+    np.testing.assert_array_equal(
+        load_image(tmp_path / "a.tif", 19), resized(pixels, 19)
+    )
+
+
+def test_signed_numbers_have_a_bit_less(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    values = GRAY.astype(np.int16) * 128
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack")
+    expected = resized(GRAY.repeat(3).reshape(HEIGHT, WIDTH, 3), 19)
+    found = load_image(tmp_path / "a.tif", 19)
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_signed_bytes_are_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", GRAY.astype(np.int8), photometric="minisblack")
+    with pytest.raises(ImageError, match="its bytes have a sign"):
+        load_image(tmp_path / "a.tif")
+
+
+def test_dark_colours_of_16_bits_are_refused(tmp_path):
+    path = png16(tmp_path / "a.png", 4095)
+    with pytest.raises(ImageError, match="16 bits hold values of 12 bits or fewer"):
+        load_image(path)
+    assert (load_image(png16(tmp_path / "b.png", 65535)) == 255).all()
+
+
+def png16(path, value):
+    """A PNG of 9x8 pixels of one grey, with three times 16 bits."""
+
+    def chunk(kind, data):
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    rows = (b"\0" + struct.pack(">H", value) * 27) * 8
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 8, 16, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return write(path, b"\x89PNG\r\n\x1a\n" + header + pixels)
 
 
 # What is refused
@@ -194,3 +412,36 @@ def test_list_images(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match=r"empty: the folder holds no image"):
         list_images(tmp_path / "empty")
+
+
+def test_list_images_leaves_out_what_is_no_photo(tmp_path, caplog):
+    for name in ("a.jfif", "b.JPE", "._b.jpg", "d.heic", "e.avif", "notes.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "c.jpg").mkdir()
+    (tmp_path / "more").mkdir()
+    assert [path.name for path in list_images(tmp_path)] == ["a.jfif", "b.JPE"]
+    assert (
+        "left out 5 entries that are no images: '._b.jpg', 'c.jpg/', 'd.heic', ..."
+        in (caplog.text)
+    )
+    caplog.clear()
+    (tmp_path / "c.jpg" / "a.png").touch()
+    list_images(tmp_path / "c.jpg")
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
+def test_every_suffix_is_read(tmp_path, suffix):
+    formats = {s: name for name, suffixes in FORMATS.items() for s in suffixes}
+    path = save(tmp_path / f"a{suffix}", format=formats[suffix])
+    assert load_image(path).std() > 1
+    assert list_images(tmp_path) == [path]
+
+
+@pytest.mark.parametrize("name", ["EPS", "SPIDER", "ICO", "PCX", "TGA"])
+def test_only_the_named_formats_are_opened(tmp_path, name):
+    image = Image.fromarray(random_pixels())
+    image = image.convert("F") if name == "SPIDER" else image
+    image.save(tmp_path / "photo.jpg", format=name)
+    with pytest.raises(ImageError, match="not an image that Pillow can read as one of"):
+        load_image(tmp_path / "photo.jpg")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import CAPTIONS, tiny_captioner
+from pycocoevalcap.cider.cider import Cider
 from tiny_training import (
     Killed,
     arguments_of,
@@ -500,3 +501,23 @@ def test_the_encoder_has_a_rate_of_its_own():
             step = np.abs(variable.numpy() - old).max()
             factor = rate if id(variable) in of_encoder else 1.0
             assert step == pytest.approx(1e-3 * factor, rel=1e-2)
+
+
+def test_a_single_image_of_dev_is_scored_with_the_words_of_train(caplog):
+    captions = {"a": ("a dog runs", "the dog"), "b": ("two cats sit",), "c": ("a car",)}
+    images = [CaptionedImage(k, Path("a.jpg"), texts) for k, texts in captions.items()]
+    score = train.score_validation(images[1:])
+    one = {"a": captions["a"]}
+    for _ in range(2):
+        found = score(one, {"a": "a dog runs"}, ("cider", "rouge_l"))
+    assert caplog.text.count("CIDEr of dev counts train as well") == 1
+    perfect = {"b": captions["b"][0], "c": captions["c"][0]}
+    own = Cider()
+    lists = {key: list(texts) for key, texts in captions.items()}
+    candidates = {k: [t] for k, t in ({"a": "a dog runs"} | perfect).items()}
+    _, each = own.compute_score(lists, candidates)
+    assert found["cider"] == pytest.approx(each[0]) and each[0] > 1
+    assert found["cider_documents"] == "train and dev"
+    assert found["rouge_l"] == pytest.approx(1)
+    several = score(captions, {"a": "a dog runs"} | perfect, ("cider",))
+    assert "cider_documents" not in several

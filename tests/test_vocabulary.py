@@ -1,5 +1,8 @@
 """Words, their ids and the file that keeps them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -24,6 +27,68 @@ def test_split_words():
         *("caf\u00e9", "snake", "case", "3"),
     ]
     assert split_words(" .,!? -_- ") == []
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [
+        ("\u090f\u0915 \u0915\u0941\u0924\u094d\u0924\u093e", None),  # Hindi
+        ("\u098f\u0995\u099f\u09bf \u0995\u09c1\u0995\u09c1\u09b0", None),  # Bengali
+        (
+            "\u0ba8\u0bbe\u0baf\u0bcd \u0b93\u0b9f\u0bc1\u0b95\u0bbf\u0bb1\u0ba4\u0bc1",
+            None,
+        ),
+        ("\u0e2a\u0e38\u0e19\u0e31\u0e02 \u0e27\u0e34\u0e48\u0e07", None),  # Thai
+        ("\u06a9\u064f\u062a\u0651\u0627 \u06c1\u06d2", None),  # Urdu
+        (
+            "\u0643\u064e\u0644\u0652\u0628\u064c \u064a\u064e\u062c\u0652\u0631\u0650",
+            None,
+        ),
+        ("\u0645\u06cc\u200c\u0631\u0648\u062f", None),  # Persian, not joined inside
+        ("\u0915\u094d\u200d\u0937", None),  # a half form
+        ("\u0924\u094d\u200d \u0915", None),  # a joiner after the last virama
+        ("un garc\u0327on", ["un", "gar\u00e7on"]),
+        ("CAFE\u0301!", ["caf\u00e9"]),
+        ("\u0130stanbul", ["i\u0307stanbul"]),
+        ("foot\u00adball \u2764\ufe0f dog\u200d", ["football", "dog"]),
+        ("\u0301 \u200d - a\u200bb", ["a", "b"]),
+    ],
+    ids=ascii,
+)
+def test_marks_and_joiners_belong_to_the_word(caption, words):
+    expected = caption.split() if words is None else words
+    assert split_words(caption) == expected
+    assert split_words(f'"{caption}", _') == expected
+    vocabulary = Vocabulary.from_captions([caption], 1)
+    assert sorted(vocabulary.words[3:]) == sorted(set(expected))
+
+
+def test_ascii_words_are_those_of_letters_and_digits():
+    characters = "aZ9-'_ .\n\x1c"
+    for numbers in np.random.default_rng(0).integers(0, len(characters), (300, 12)):
+        text = "".join(characters[n] for n in numbers)
+        assert split_words(text + "\u2003") == split_words(text)
+
+
+def test_shipped_vocabularies_split_to_themselves():
+    paths = list(Path(__file__).parents[1].glob("models/pretrained/*/vocabulary.json"))
+    assert paths
+    for path in paths:
+        words = json.loads(path.read_text("utf-8"))
+        assert [split_words(word) for word in words] == [[word] for word in words]
+        assert Vocabulary.load(path).words[3:] == tuple(words)
+
+
+def test_earlier_vocabularies_load():
+    """With bare letters of an Indic script and a letter that NFC replaces."""
+    vocabulary = Vocabulary(["\u0915", "\u0924", "\uf900"])
+    assert vocabulary.id_of("\uf900") == vocabulary.id_of("\u8c48") == 5
+    assert vocabulary.decode([5]) == ["\uf900"] and len(vocabulary) == 6
+
+
+def test_captions_are_a_list():
+    with pytest.raises(ValueError, match="several captions; received 'a dog'"):
+        Vocabulary.from_captions("a dog", 1)
 
 
 @pytest.mark.parametrize(

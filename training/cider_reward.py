@@ -1,8 +1,12 @@
 """CIDEr of single captions against training references, fast enough for rewards."""
 
+import collections
+import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from dataset.vocabulary import split_words
 
 LONGEST = 4  # words of an n-gram
 SIGMA = 6.0
@@ -60,6 +64,29 @@ class CiderReward:
             squares[len(gram) - 1] += weight**2
         length = sum(times for gram, times in count.items() if len(gram) == 2)
         return vector, [math.sqrt(square) for square in squares], length
+
+
+def mean_cider(
+    references: Sequence[Sequence[str]],
+    captions: Sequence[str],
+    others: Iterable[Sequence[str]],
+) -> float:
+    """Returns the mean CIDEr of captions, with the frequencies of more references.
+
+    Args:
+        references: For every image its reference captions.
+        captions: The caption of every image.
+        others: The reference captions of other images, which count as documents too.
+    """
+    ids = collections.defaultdict(itertools.count().__next__)
+
+    def to_ids(text: str) -> list[int]:
+        return [ids[word] for word in split_words(text)]
+
+    documents = [[to_ids(text) for text in texts] for texts in (*references, *others)]
+    reward = CiderReward(documents)
+    scores = [reward.score(n, to_ids(text)) for n, text in enumerate(captions)]
+    return sum(scores) / len(scores)
 
 
 def _count(caption: Sequence[int]) -> Counter:
