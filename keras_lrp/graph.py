@@ -241,6 +241,8 @@ class Reader:
     ) -> int:
         """Appends one step; its sources are the call's unless others are given."""
         sources = call.sources if sources is None else sources
+        if "weights" not in fields:
+            function = _keeping_dtype(function)
         output = len(self.steps) + 1
         step = Step(kind, call.layer, tuple(sources), output, function, **fields)
         self.steps.append(step)
@@ -264,7 +266,12 @@ class Reader:
 
 
 def _output_of(call: Call, index: int) -> Callable:
-    return lambda *values: ops.cast(call.run(*values)[index], values[0].dtype)
+    return lambda *values: call.run(*values)[index]
+
+
+def _keeping_dtype(function: Callable) -> Callable:
+    """Makes constants follow the values: a mean in float64 leaves float32 as it is."""
+    return lambda *values: ops.cast(function(*values), values[0].dtype)
 
 
 def _without_squashing(steps: list[Step], output: int) -> list[Step]:

@@ -1,16 +1,12 @@
 """Small CNNs with random weights, and comparisons of their relevance."""
 
-import os
-
 import keras
 import numpy as np
-from conftest import IS_TENSORFLOW, randomize
+from conftest import IS_DOUBLE, randomize
 from keras import layers
 
 from keras_lrp import LRP, PRESETS
 from models.encoders import ENCODERS
-
-IS_DOUBLE = IS_TENSORFLOW or os.environ.get("JAX_ENABLE_X64") == "1"
 
 LRP_PRESETS = [name for name in PRESETS if name not in ("gradient", "guided_backprop")]
 

@@ -69,7 +69,7 @@ def unrecorded():
 
 
 @pytest.fixture
-def double():
+def double(unrecorded):
     """Computes in float64 where the backend can."""
     if IS_DOUBLE:
         set_precision("float64")

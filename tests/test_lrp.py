@@ -14,7 +14,7 @@ from cnn import (
     residual_block,
     seeds,
 )
-from conftest import randomize, set_precision
+from conftest import IS_TORCH, randomize, set_precision
 from keras import layers, ops
 
 from keras_lrp import LRP, PRESETS, class_relevance
@@ -308,7 +308,8 @@ def test_a_call_in_a_compiled_function_is_not_checked(monkeypatch):
     model, image = network(residual_block), normal(2, 6, 8, 3)
     lrp, relevance = LRP(model), seeds(model)
     expected = lrp(image, relevance=relevance)
-    monkeypatch.setattr(ForwardCheck, "__call__", None)
+    if not IS_TORCH:  # which compiles nothing
+        monkeypatch.setattr(ForwardCheck, "__call__", None)
     dtype = keras.config.floatx()
 
     def one_by_one(images, relevance):
@@ -351,3 +352,15 @@ def test_bfloat16_of_the_backward_pass():
             maps = (values[b, n].sum(-1).ravel() for values in (found, expected))
             ranks = [values.argsort().argsort() for values in maps]
             assert np.corrcoef(*ranks)[0, 1] > 0.999
+
+
+def test_constants_in_double_leave_single_precision_as_it_is():
+    set_precision("float32")
+    mean = np.full((1, 1, 1, 3), 0.5)  # float64, as numpy makes it
+    model = network(lambda x: layers.Conv2D(2, 3)((x - mean) / 255.0))
+    image, relevance = normal(1, 6, 8, 3).astype("float32"), seeds(model, 1, 1)
+    found = explained(model, "gradient", image, relevance)
+    plain = network(lambda x: layers.Conv2D(2, 3)(x))
+    expected = explained(plain, "gradient", image, relevance) / 255.0
+    assert found.dtype == np.float32
+    assert_close(found, expected, 1e-4)
