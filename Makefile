@@ -45,7 +45,7 @@ help:  ## Lists the commands.
 
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
-	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations
+	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations --overwrite
 
 models: .venv/installed  ## Lists the shipped captioners with their scores.
 	$(BIN)/python -m models.pretrained

@@ -13,8 +13,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 import quiet_start  # noqa: F401
 from command_line import (
     WHOLE,
@@ -23,6 +21,7 @@ from command_line import (
     fill_options,
     not_negative,
     positive,
+    progress,
     run_script,
 )
 from dataset import DATASETS, CaptionedImage
@@ -168,7 +167,9 @@ def caption_images(
     beam_size, penalty = settings["beam_size"], settings["length_penalty"]
     batches = caption_files(captioner, todo, options.batch_size, beam_size, penalty)
     problems = []
-    with tqdm(total=len(images), initial=len(images) - len(todo), unit="image") as bar:
+    with progress(
+        total=len(images), initial=len(images) - len(todo), unit="image"
+    ) as bar:
         for beams, unreadable in batches:
             new = [to_record(key, b[: options.n_best]) for key, b in beams.items()]
             files.append(new)

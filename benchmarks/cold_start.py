@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.photo is None:
             Image.fromarray(data.chelsea()).save(photo)
         command = [sys.executable, "explain_image.py", str(photo)]
-        command += ["--model", arguments.model, "--output", folder]
+        command += ["--model", arguments.model, "--output", folder, "--overwrite"]
         for _ in range(arguments.rounds):
             before, start = os.times(), time.perf_counter()
             child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

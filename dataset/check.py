@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
+from command_line import progress
 from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
@@ -109,7 +108,9 @@ def refuse_broken(splits: Splits) -> None:
 
     images = [image for some in splits.values() for image in some]
     with ThreadPoolExecutor() as pool:
-        faults = list(tqdm(pool.map(fault, images), "images", len(images)))
+        faults = list(
+            progress(pool.map(fault, images), desc="images", total=len(images))
+        )
     faults = tuple(filter(None, faults))
     if faults:
         what = (

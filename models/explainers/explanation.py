@@ -10,7 +10,7 @@ import numpy as np
 from dataset.files import write_whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Why each word of a caption was predicted.
 
@@ -58,6 +58,17 @@ class Explanation:
     logits: np.ndarray
     log_probabilities: np.ndarray
     lost: np.ndarray
+
+    def __repr__(self):
+        """Returns what an explanation is of, in three lines and without its arrays."""
+        of = [self.method, self.lrp_preset, self.contrast and f"not {self.contrast!r}"]
+        names = ("pixels", "features", "preceding_words")
+        shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
+        return (
+            f"Explanation ({', '.join(filter(None, of))}) of {self.caption!r}\n"
+            f"  words: {', '.join(self.words)}\n"
+            f"  {shapes}"
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `explanation.json` and `explanation.npz`; returns their paths.
