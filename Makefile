@@ -11,7 +11,7 @@ JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 ONCE := $(foreach name, batches benchmarks bert_score captions chair check \
 	coco command_line comparisons config convert_original datasets deletion_scores \
 	earlier_files entities evaluate_bbox examine_word example_images experiments \
-	explained_images faithfulness feature_cache flickr hallucination images imports \
+	explained_images faithfulness feature_cache flickr hallucination help images imports \
 	inference journal localization object_words randomisation read_ahead \
 	report roc roc_figures run_files scenes score_figures score_tables similarity start \
 	tensorboard_logs vocabulary wheel word_statistics, --ignore tests/test_$(name).py)

@@ -76,6 +76,17 @@ def add_output_option(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --cache-dir."""
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=Path("cache"),
+        metavar="DIR",
+        help="keeps the features of images for the next run",
+    )
+
+
 def add_existing_options(
     parser: argparse.ArgumentParser,
     resume: str = "go on where an earlier run ended",
