@@ -1,7 +1,9 @@
 """Photographs from disk, refused with a reason when they cannot be used."""
 
+import logging
 import struct
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ UPRIGHT = {  # what undoes each value of the orientation tag
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+IMAGE = "image"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -67,14 +70,34 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
 def list_images(folder: str | Path) -> list[Path]:
     """Returns the image files of a folder by name.
 
+    Subfolders, hidden files and files of other kinds are left out; the log says so.
+
     Raises:
         ImageError: The folder holds no image.
     """
     folder = Path(folder)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise ImageError(f"{folder}: the folder holds no image ({IMAGE_SUFFIXES}).")
-    return paths
+    found = sorted(folder.iterdir())
+    images = [path for path in found if _kind(path) == IMAGE]
+    kinds = Counter(map(_kind, found))
+    del kinds[IMAGE]
+    others = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    if not images:
+        rest = f"; there are {others}. Name a folder of images" if others else ""
+        raise ImageError(
+            f"{folder}: the folder holds no image ({', '.join(IMAGE_SUFFIXES)}){rest}."
+        )
+    if others:
+        logging.info("%s: %d images; left out: %s.", folder, len(images), others)
+    return images
+
+
+def _kind(path: Path) -> str:
+    """Returns what an entry of a folder is, as the log counts it."""
+    if path.name.startswith("."):
+        return "hidden"
+    if path.is_dir():
+        return "subfolder(s)"
+    return IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else "of another kind"
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:

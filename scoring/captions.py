@@ -19,7 +19,7 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from dataset.vocabulary import split_words
 from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert, missing_packages
-from scoring.java import has_java, java_version
+from scoring.java import has_java, hear_java, java_version
 
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
 SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
@@ -255,14 +255,14 @@ def _check_images(references, candidates) -> None:
 
 def _ptb_tokenize(captions: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     rows = {key: [{"caption": t} for t in texts] for key, texts in captions.items()}
-    tokenized = PTBTokenizer().tokenize(rows)
+    tokenized, written = hear_java(lambda: PTBTokenizer().tokenize(rows))
     expected = {key: len(texts) for key, texts in captions.items()}
     found = {key: len(texts) for key, texts in tokenized.items()}
     if found != expected:
         raise ValueError(
             f"The Penn Treebank tokenizer was given {sum(expected.values())} captions "
             f"of {len(expected)} images; {sum(found.values())} of {len(found)} came "
-            "back. See what `java` printed above."
+            f"back. Java wrote: {written or 'nothing'}"
         )
     return tokenized
 

@@ -8,6 +8,7 @@ from conftest import tiny_captioner
 
 from dataset.images import ImageError
 from dataset.vocabulary import END
+from keras_lrp import __version__
 from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
@@ -208,6 +209,7 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     assert [path.name for path in paths] == ["explanation.json", "explanation.npz"]
     summary = json.loads(paths[0].read_text())
     assert summary["caption"] == TEXT
+    assert summary["version"] == __version__
     row = summary["words"][2]
     assert row["word"] == "runs"
     parts = row["image_relevance"] + sum(row["word_relevance"].values())

@@ -194,3 +194,27 @@ def test_list_images(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match=r"empty: the folder holds no image"):
         list_images(tmp_path / "empty")
+
+
+def test_what_a_folder_holds_beside_images_is_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in ("a.png", ".a.png", ".DS_Store", "notes.txt"):
+        (tmp_path / name).touch()
+    assert list_images(tmp_path) == [tmp_path / "a.png"] and len(caplog.records) == 1
+    for name in ("more", "more.jpg"):
+        (tmp_path / name).mkdir()
+    caplog.clear()
+    assert list_images(tmp_path) == [tmp_path / "a.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}: 1 images; left out: 2 hidden, 1 of another kind, 2 subfolder(s)."
+    ]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(ImageError, match=r"2 subfolder\(s\)\. Name a folder of images"):
+        list_images(tmp_path)
+
+
+def test_nothing_is_told_of_a_folder_of_images(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "a.png").touch()
+    list_images(tmp_path)
+    assert not caplog.records

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.files import write_whole
+from keras_lrp import __version__
 
 
 @dataclass(frozen=True, repr=False)
@@ -118,7 +119,8 @@ class Explanation:
             for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
         ]
         names = ("caption", "method", "lrp_preset", "contrast")
-        return {name: getattr(self, name) for name in names} | {"words": words}
+        what = {name: getattr(self, name) for name in names}
+        return what | {"version": __version__, "words": words}
 
 
 def _number(value: float) -> float | None:
