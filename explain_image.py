@@ -156,7 +156,7 @@ def name_pairs(
         written.append(options.output / INDEX)
     found = [] if options.resume or options.overwrite else report.in_use(written)
     if found:
-        more = f" and {len(found) - 1} more" if found[1:] else ""
+        more = f", as do {len(found) - 1} more" if found[1:] else ""
         raise ValueError(
             f"{found[0]} exists already{more}. Explain what is not yet (--resume), "
             "replace it (--overwrite) or name another folder (--output)."

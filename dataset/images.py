@@ -3,7 +3,7 @@
 import logging
 import struct
 import warnings
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ UPRIGHT = {  # what undoes each value of the orientation tag
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-IMAGE = "image"
+FEW = 3  # names that a message lists
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -76,28 +76,32 @@ def list_images(folder: str | Path) -> list[Path]:
         ImageError: The folder holds no image.
     """
     folder = Path(folder)
-    found = sorted(folder.iterdir())
-    images = [path for path in found if _kind(path) == IMAGE]
-    kinds = Counter(map(_kind, found))
-    del kinds[IMAGE]
-    others = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    images, others = [], defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            others["hidden files"].append(path.name)
+        elif path.is_dir():
+            others["subfolders"].append(path.name)
+        elif path.suffix.lower() not in IMAGE_SUFFIXES:
+            others["other files"].append(path.name)
+        else:
+            images.append(path)
+    listed = (f"{kind} ({_listed(names)})" for kind, names in others.items())
+    left_out = ", ".join(listed)
     if not images:
-        rest = f"; there are {others}. Name a folder of images" if others else ""
+        rest = f" It has {left_out}. Name a folder of images." if left_out else ""
         raise ImageError(
-            f"{folder}: the folder holds no image ({', '.join(IMAGE_SUFFIXES)}){rest}."
+            f"{folder}: the folder holds no image ({', '.join(IMAGE_SUFFIXES)}).{rest}"
         )
-    if others:
-        logging.info("%s: %d images; left out: %s.", folder, len(images), others)
+    if left_out:
+        logging.info("%s: left out are %s.", folder, left_out)
     return images
 
 
-def _kind(path: Path) -> str:
-    """Returns what an entry of a folder is, as the log counts it."""
-    if path.name.startswith("."):
-        return "hidden"
-    if path.is_dir():
-        return "subfolder(s)"
-    return IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else "of another kind"
+def _listed(names: list[str]) -> str:
+    """Names the first few."""
+    more = f" and {len(names) - FEW} more" if names[FEW:] else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:

@@ -11,6 +11,14 @@ from report.html_report import write_report
 from report.overlays import photo_jpeg
 
 FINISHED = "settings.json"
+WRITTEN = (
+    "explanation.json",
+    "explanation.npz",
+    "heatmaps.png",
+    "preceding_words.png",
+    "photo.jpg",
+    "report.html",
+)
 
 
 def name_folders(photos: Sequence[Path], output: Path) -> list[Path]:
@@ -68,7 +76,7 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
         explanations: One per method.
         settings: What the explanations were asked for with, as JSON keeps it.
     """
-    (folder / FINISHED).unlink(missing_ok=True)
+    _clear(folder)
     paths = []
     for explanation in explanations:
         below = folder / explanation.method if len(explanations) > 1 else folder
@@ -80,6 +88,18 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
     record = {"caption": first.caption, "settings": settings}
     write_whole(folder / FINISHED, (json.dumps(record, indent=2) + "\n").encode())
     return paths
+
+
+def _clear(folder: Path) -> None:
+    """Removes an earlier explanation of the photo, and nothing else."""
+    (folder / FINISHED).unlink(missing_ok=True)
+    of_methods = [path.parent for path in folder.glob("*/explanation.json")]
+    for below in (folder, *of_methods):
+        for name in WRITTEN:
+            (below / name).unlink(missing_ok=True)
+    for below in of_methods:
+        if not any(below.iterdir()):
+            below.rmdir()
 
 
 def finished_caption(folder: Path, settings: dict) -> str | None:

@@ -143,6 +143,21 @@ def test_several_methods_are_named_by_either_option(photo, tmp_path):
     assert names["--methods"] == {n for n, m in METHODS.items() if not m.is_extra}
 
 
+def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
+    folder, words = tmp_path / "out" / "scene", ["--caption", TEXT, "--words", "dog"]
+    options = [*words, "--output", tmp_path / "out", "--overwrite", "--method"]
+    common = {"photo.jpg", "report.html", "settings.json"}
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").touch()  # stays
+    for methods, expected in (
+        ("lrp,attention", {"lrp", "attention", *common}),
+        ("gradient", FILES),
+        ("lrp,gradient", {"lrp", "gradient", *common}),
+    ):
+        assert run(photo, *options, methods) == 0
+        assert {path.name for path in folder.iterdir()} == expected | {"mine.txt"}
+
+
 def test_a_namesake_that_comes_later_renames_no_folder(photo, tmp_path):
     photos, output = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()

@@ -201,15 +201,18 @@ def test_what_a_folder_holds_beside_images_is_told(tmp_path, caplog):
     for name in ("a.png", ".a.png", ".DS_Store", "notes.txt"):
         (tmp_path / name).touch()
     assert list_images(tmp_path) == [tmp_path / "a.png"] and len(caplog.records) == 1
-    for name in ("more", "more.jpg"):
+    for name in ("f", "g", "h", "e.jpg"):
         (tmp_path / name).mkdir()
     caplog.clear()
     assert list_images(tmp_path) == [tmp_path / "a.png"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path}: 1 images; left out: 2 hidden, 1 of another kind, 2 subfolder(s)."
+        f"{tmp_path}: left out are hidden files (.DS_Store, .a.png), "
+        "subfolders (e.jpg, f, g and 1 more), other files (notes.txt)."
     ]
     (tmp_path / "a.png").unlink()
-    with pytest.raises(ImageError, match=r"2 subfolder\(s\)\. Name a folder of images"):
+    with pytest.raises(
+        ImageError, match=r"It has hidden files .* Name a folder of images"
+    ):
         list_images(tmp_path)
 
 
