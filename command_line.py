@@ -168,16 +168,6 @@ def split_names(text: str) -> list[str]:
     return text.split(",")
 
 
-def progress(items: Iterable | None = None, **options) -> tqdm:
-    """Shows how far some work is, where somebody looks at a terminal.
-
-    Args:
-        items: What is worked on; None where `update` is called.
-        **options: See tqdm.
-    """
-    return tqdm(items, **{"disable": None} | options)
-
-
 def print_beside(line: str) -> None:
     """Prints a line of the result that does not break into the progress."""
     tqdm.write(line, sys.stdout)

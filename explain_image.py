@@ -19,10 +19,10 @@ from command_line import (
     part,
     positive,
     print_beside,
-    progress,
     run_script,
 )
 from dataset.images import ImageError, list_images, load_image
+from dataset.progress import progress
 from models import Captioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens

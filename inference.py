@@ -23,11 +23,11 @@ from command_line import (
     make_parser,
     not_negative,
     positive,
-    progress,
     run_script,
 )
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
+from dataset.progress import progress
 from models import Captioner, load_captioner
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 from scoring.caption_files import CaptionFiles, number_ids, to_record

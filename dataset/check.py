@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from command_line import make_parser, progress
+from command_line import make_parser
 from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
+from dataset.progress import progress
 from dataset.vocabulary import Vocabulary, split_words
 
 SPLITS = ("train", "dev", "test")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import progress
 from dataset.files import write_whole
+from dataset.progress import progress
 from dataset.read_ahead import read_ahead
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import fill_options, make_parser, positive, progress, run_script
+from command_line import fill_options, make_parser, positive, run_script
 from dataset.images import list_images, load_image
+from dataset.progress import progress
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
 from models.explainers.methods import ALL, choose_methods

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from command_line import progress
 from dataset import CaptionedImage
+from dataset.progress import progress
 from models import Captioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
 from scoring.journal import read_shards

@@ -13,10 +13,10 @@ from command_line import (
     fill_options,
     part,
     print_beside,
-    progress,
     run_script,
     split_names,
 )
+from dataset.progress import progress
 
 
 def test_parts_share_the_work():
@@ -102,8 +102,8 @@ def test_lines_stand_beside_the_progress(monkeypatch, capsys):
 def test_progress_is_made_in_one_place():
     root = Path(__file__).parents[1]
     paths = [*root.glob("*.py"), *root.glob("[a-z]*/**/*.py")]
-    found = {p.name for p in paths if "import tqdm" in p.read_text("utf-8")}
-    assert found - {Path(__file__).name} == {"command_line.py"}
+    found = {p.name for p in paths if " tqdm(" in p.read_text("utf-8")}
+    assert found - {Path(__file__).name} == {"progress.py"}
 
 
 @dataclass(frozen=True)

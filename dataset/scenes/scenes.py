@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from command_line import progress
 from config import Config
 from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
+from dataset.progress import progress
 from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
 from dataset.scenes.captions import SceneObject, plural, write_captions
 from dataset.scenes.drawing import KINDS, draw_scene
