@@ -90,6 +90,14 @@ def test_methods_are_named_alike_everywhere(parser_of, command):
             action.type(wrong)
 
 
+def test_the_readme_has_every_option_of_the_first_script(parser_of):
+    table = (ROOT / "README.md").read_text("utf-8").partition("| option |")[2]
+    rows = table.partition("\n\n")[0]
+    for action in parser_of("explain_image")._actions[1:]:
+        for option in action.option_strings[:1]:
+            assert f"`{option}" in rows, option
+
+
 def test_defaults_are_written_as_they_are_typed():
     parser = make_parser("Does something.\n\nIn detail.")
     assert parser.description == "Does something."
