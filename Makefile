@@ -13,7 +13,7 @@ ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions
 	check coco command_line comparisons config convert_original datasets \
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
 	experiments explain_image explained_images faithfulness feature_cache flickr \
-	hallucination images imports inference journal keras_applications localization \
+	hallucination help images imports inference journal keras_applications localization \
 	object_words presets quiet_start randomisation read_ahead report roc roc_figures \
 	run_files scenes score_figures score_tables similarity start tensorboard_logs \
 	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \
@@ -52,7 +52,7 @@ help:  ## Lists the commands.
 
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
-	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations
+	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations --overwrite
 
 models: .venv/installed  ## Lists the shipped captioners with their scores.
 	$(BIN)/python -m models.pretrained

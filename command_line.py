@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from tqdm import tqdm
+
 Options = TypeVar("Options")
 
 
@@ -29,6 +31,71 @@ class Part(NamedTuple):
 
 
 WHOLE = Part(0, 1)
+
+
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Writes the default of every option that has one into its help."""
+
+    def _get_help_string(self, action):
+        is_told = "default" in (action.help or "")
+        if is_told or not action.default or action.default == WHOLE:
+            return action.help
+        if isinstance(action.default, (list, tuple)):
+            listed = " ".join(map(str, action.default)).replace("%", "%%")
+            return f"{action.help} (default: {listed})"
+        return super()._get_help_string(action)
+
+
+def make_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:
+    """Makes the parser of a command: its help has every default.
+
+    Args:
+        description: What the command does; its first line is shown.
+        prog: The command, where it is not the name of the file.
+    """
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description.strip().partition("\n")[0],
+        formatter_class=HelpFormatter,
+    )
+
+
+def add_output_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds --output FILE.json.
+
+    Args:
+        parser: Of the script.
+        what: The file holds; others lie beside it.
+    """
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE.json",
+        help=f"{what}; the other files lie beside it",
+    )
+
+
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --cache-dir."""
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=Path("cache"),
+        metavar="DIR",
+        help="keeps the features of images for the next run",
+    )
+
+
+def add_existing_options(
+    parser: argparse.ArgumentParser,
+    resume: str = "go on where an earlier run ended",
+    overwrite: str = "begin anew, and replace what an earlier run wrote",
+) -> None:
+    """Adds --resume and --overwrite, without which nothing is replaced."""
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true", help=resume)
+    existing.add_argument("--overwrite", action="store_true", help=overwrite)
 
 
 def part(text: str) -> Part:
@@ -101,6 +168,18 @@ def split_names(text: str) -> list[str]:
     return text.split(",")
 
 
+def print_beside(line: str) -> None:
+    """Prints a line of the result that does not break into the progress."""
+    tqdm.write(line, sys.stdout)
+
+
+class _BesideProgress(logging.StreamHandler):
+    """Shows messages that do not break into the progress."""
+
+    def emit(self, record):
+        tqdm.write(self.format(record), sys.stderr)
+
+
 def run_script(
     name: str, work: Callable[[], Iterable[str] | None], resumes: bool = False
 ) -> int:
@@ -112,7 +191,9 @@ def run_script(
             any: those that it yields before an error are named too.
         resumes: Whether --resume goes on where the user stops the script.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(message)s", handlers=[_BesideProgress()]
+    )
     problems = []
     try:
         for problem in work() or ():

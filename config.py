@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,6 +230,38 @@ def choose(name: str, value: str, registry: Mapping[str, Entry]) -> Entry:
     """
     _one_of(name, value, registry)
     return registry[value]
+
+
+def whole_number(name: str, value, least: int = 1) -> int:
+    """Returns a whole number that a caller gave.
+
+    Args:
+        name: What it is called in the call.
+        value: What was given; numpy's whole numbers are such, truth values are not.
+        least: The smallest that has a meaning.
+
+    Raises:
+        ValueError: It is no whole number, or below `least`.
+    """
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    valid = is_whole and value >= least
+    _check(name, value, valid, f"a whole number, {least} or above")
+    return int(value)
+
+
+def not_negative(name: str, value) -> float:
+    """Returns a number of 0 or above that a caller gave.
+
+    Args:
+        name: What it is called in the call.
+        value: What was given.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    _check(name, value, is_number and 0 <= value < math.inf, "a number, 0 or above")
+    return float(value)
 
 
 def _one_of(name: str, value, choices) -> None:

@@ -54,8 +54,17 @@ def parse(argv: list[str] | None) -> WordOptions:
     """Reads the command line."""
     parser = scoring_parser(__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--words", metavar="WORD,...", help="default: the dataset's frequent ones")
-    add("--captions", type=Path, metavar="FILE.json", help="examine these instead")
+    add(
+        "--words",
+        metavar="WORD,...",
+        help="examine these; default: the frequent ones of the dataset",
+    )
+    add(
+        "--captions",
+        type=Path,
+        metavar="FILE.json",
+        help="examine these captions, of inference.py, not the captioner's own",
+    )
     add(
         "--deletion",
         choices=deletion.CHOICES,

@@ -3,24 +3,34 @@
 python explain_image.py photo.jpg
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 import quiet_start  # noqa: F401
 import report
-from command_line import WHOLE, Part, fill_options, part, positive, run_script
+from command_line import (
+    WHOLE,
+    Part,
+    add_existing_options,
+    fill_options,
+    make_parser,
+    part,
+    positive,
+    print_beside,
+    run_script,
+)
 from dataset.images import ImageError, list_images, load_image
-from models import LRP_PRESETS, METHODS, Captioner, explain_each, load_captioner
+from dataset.progress import progress
+from models import Captioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
-from models.explainers.methods import EXTRAS, LRP_PRESET, choose_methods
+from models.explainers.methods import LRP_PRESET, choose_methods
+from scoring.options import MODEL_HELP, add_method_option, add_preset_option
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
+INDEX = "index.html"  # in the output, of several photos
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,16 @@ class ExplainOptions:
     Attributes:
         images: Files and folders.
         model: The captioner, see `load_captioner`.
-        method: A name from METHODS, or "all"; see `choose_methods`.
+        method: Names from METHODS separated by commas, or "all"; see
+            `choose_methods`.
         lrp_preset: The encoder's rules in the method lrp.
         caption: The text to explain; the captioner's own if None.
-        words: These of it, separated by commas; all if None.
+        words: These of it, separated by commas; all if None. Those that it lacks are
+            left out.
         contrast: The word that each is compared with, if any.
         beam_size: Of the search; the captioner's own if None.
         resume: Whether to leave photos alone that are explained the same way.
+        overwrite: Whether to replace earlier explanations of the photos.
         shard: The part of the photos that is explained.
         output: The folder to write.
     """
@@ -50,6 +63,7 @@ class ExplainOptions:
     contrast: str | None = None
     beam_size: int | None = None
     resume: bool = False
+    overwrite: bool = False
     shard: Part = WHOLE
     output: Path = Path("explanations")
 
@@ -70,38 +84,49 @@ class ExplainOptions:
 
 def parse(argv: list[str] | None) -> ExplainOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description="Captions photographs and shows what the captioner saw."
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a file, or a folder: the images in it, without its subfolders",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="file or folder")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or run directory")
-    parser.add_argument(
-        "--method",
-        choices=[*METHODS, "all"],
-        default="lrp",
-        help=f"all: every one but {' and '.join(EXTRAS)}",
+    add("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
+    add_method_option(parser, "method", "lrp")
+    add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
+    add(
+        "--words",
+        metavar="WORD,...",
+        help="explain only these words; those that a caption lacks are named",
     )
-    parser.add_argument("--caption", metavar="TEXT", help="explain this text instead")
-    parser.add_argument("--words", metavar="WORD,...", help="explain only these")
-    parser.add_argument("--contrast", metavar="WORD", help="why not this word?")
-    parser.add_argument("--beam-size", type=positive, help="default: the model's own")
-    parser.add_argument(
-        "--lrp-preset",
-        choices=LRP_PRESETS,
-        default=LRP_PRESET,
-        help="the encoder's rules in the method lrp",
+    add("--contrast", metavar="WORD", help="explain why each word and not this one")
+    add(
+        "--beam-size",
+        type=positive,
+        metavar="N",
+        help="of the search for the caption; default: the model's own",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="skip photos explained the same way"
+    add_preset_option(parser)
+    add(
+        "--output",
+        type=Path,
+        default=Path("explanations"),
+        metavar="DIR",
+        help="a folder; each photo gets its own in it",
     )
-    parser.add_argument(
+    add(
         "--shard",
         type=part,
         default=WHOLE,
         metavar="INDEX/COUNT",
         help="only a part of the photos; the whole with --resume then adds the index",
     )
-    parser.add_argument("--output", type=Path, default=Path("explanations"))
+    add_existing_options(
+        parser,
+        "skip photos explained the same way, explain the others",
+        "replace earlier explanations of these photos",
+    )
     return fill_options(ExplainOptions, parser.parse_args(argv))
 
 
@@ -113,7 +138,30 @@ def list_photos(images: Sequence[str]) -> tuple[list[Path], list[str]]:
             photos += list_images(path) if path.is_dir() else [path]
         except (ImageError, OSError) as error:
             problems.append(str(error))
-    return photos, problems
+    return list(dict.fromkeys(photos)), problems
+
+
+def name_pairs(
+    photos: Sequence[Path], options: ExplainOptions
+) -> list[tuple[Path, Path]]:
+    """Returns the photos of the shard, each with its folder.
+
+    Raises:
+        ValueError: One was explained before, and may be neither kept nor replaced.
+    """
+    folders = report.name_folders(photos, options.output)
+    pairs = options.shard.of(list(zip(photos, folders, strict=True)))
+    written = [folder for _, folder in pairs]
+    if len(pairs) > 1 and options.shard == WHOLE:
+        written.append(options.output / INDEX)
+    found = [] if options.resume or options.overwrite else report.in_use(written)
+    if found:
+        more = f", as do {len(found) - 1} more" if found[1:] else ""
+        raise ValueError(
+            f"{found[0]} exists already{more}. Explain what is not yet (--resume), "
+            "replace it (--overwrite) or name another folder (--output)."
+        )
+    return pairs
 
 
 def check_words(captioner: Captioner, options: ExplainOptions) -> None:
@@ -126,15 +174,12 @@ def check_words(captioner: Captioner, options: ExplainOptions) -> None:
 
 def explain_photos(
     captioner: Captioner,
-    photos: list[Path],
+    pairs: list[tuple[Path, Path]],
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
     paths, cards, problems = [], [], []
-    folders = report.name_folders(photos, options.output)
-    pairs = options.shard.of(list(zip(photos, folders, strict=True)))
-    progress = tqdm(pairs, unit="photo", disable=len(pairs) == 1)
-    for photo, folder in progress:
+    for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
             caption, written = explain_photo(captioner, photo, folder, options)
         except (ValueError, OSError) as error:
@@ -142,10 +187,10 @@ def explain_photos(
             problems.append(str(error) if named else f"{photo}: {error}")
             continue
         paths += written
-        tqdm.write(f"{photo}: {caption}", sys.stdout)
+        print_beside(f"{photo}: {caption}")
         cards.append(report.Card(caption, folder.name))
     if len(cards) > 1 and options.shard == WHOLE:
-        paths.append(report.write_index(options.output / "index.html", cards))
+        paths.append(report.write_index(options.output / INDEX, cards))
     return paths, problems
 
 
@@ -176,9 +221,10 @@ def run(options: ExplainOptions) -> Iterator[str]:
     """Explains the photos and prints the paths written; yields the problems."""
     photos, problems = list_photos(options.images)
     yield from problems
+    pairs = name_pairs(photos, options)
     captioner = load_captioner(options.model)
     check_words(captioner, options)
-    paths, problems = explain_photos(captioner, photos, options)
+    paths, problems = explain_photos(captioner, pairs, options)
     for path in paths:
         print(path)
     yield from problems

@@ -8,31 +8,33 @@ Several processes share the work: each with its own --output and --shard 0/2, 1/
 the same command without --shard, and with --merge and the names of all outputs.
 """
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 import quiet_start  # noqa: F401
 from command_line import (
     WHOLE,
     Part,
+    add_existing_options,
+    add_output_option,
     add_shard_options,
     fill_options,
+    make_parser,
     not_negative,
     positive,
     run_script,
 )
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
+from dataset.progress import progress
 from models import Captioner, load_captioner
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 from scoring.caption_files import CaptionFiles, number_ids, to_record
 from scoring.captioning import caption_files, search_settings
 from scoring.captions import METRICS, check_metrics, score_lines, score_possible
 from scoring.journal import read_shards
+from scoring.options import MODEL_HELP, SPLITS
 
 
 @dataclass(frozen=True)
@@ -80,31 +82,60 @@ class InferenceOptions:
 
 def parse(argv: list[str] | None) -> InferenceOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     add = parser.add_argument
-    add("--model", required=True, help="name or run directory")
+    add("--model", required=True, help=MODEL_HELP)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dataset", choices=DATASETS)
-    source.add_argument("--images", type=Path, metavar="DIR", help="folder of photos")
+    source.add_argument("--dataset", choices=DATASETS, help="caption its images")
+    source.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="caption the photos of this folder, without its subfolders",
+    )
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
-    add("--split", choices=["test", "dev", "train"], default="test")
+    add("--split", choices=SPLITS, default="test", help="of the dataset")
     add("--limit", type=positive, metavar="N", help="only the first images")
-    add("--output", type=Path, required=True, metavar="FILE.json")
+    add_output_option(parser, "the captions in COCO's results format")
     add_shard_options(parser)
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on where it ended")
-    existing.add_argument("--overwrite", action="store_true", help="begin anew")
-    add("--beam-size", type=positive, metavar="N", help="default: the model's own")
-    add("--n-best", type=positive, default=1, metavar="N", help="captions to keep")
+    add_existing_options(parser)
+    add(
+        "--beam-size",
+        type=positive,
+        metavar="N",
+        help="hypotheses that the search keeps; default: the model's own",
+    )
+    add(
+        "--n-best",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="captions of an image to keep, of those in the beam",
+    )
     add(
         "--length-penalty",
         type=not_negative,
         metavar="X",
         help="rank by log-probability / length ** X; default: the model's own",
     )
-    add("--batch-size", type=positive, default=8, metavar="N")
-    add("--metrics", metavar="NAME,...", help=f"all, or some of {', '.join(METRICS)}")
-    add("--bert-model", default=BERT_MODEL, metavar="NAME_OR_DIR", help="of bert_score")
+    add(
+        "--batch-size",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="images captioned together",
+    )
+    add(
+        "--metrics",
+        metavar="NAME,...",
+        help=f"score the captions by all, or some of {', '.join(METRICS)}",
+    )
+    add(
+        "--bert-model",
+        default=BERT_MODEL,
+        metavar="NAME_OR_DIR",
+        help="of the metric bert_score",
+    )
     options = fill_options(InferenceOptions, parser.parse_args(argv))
     if options.dataset and not options.data_dir:
         parser.error("--dataset needs --data-dir, the folder that holds it")
@@ -168,7 +199,8 @@ def caption_images(
     beam_size, penalty = settings["beam_size"], settings["length_penalty"]
     batches = caption_files(captioner, todo, options.batch_size, beam_size, penalty)
     problems = []
-    with tqdm(total=len(images), initial=len(images) - len(todo), unit="image") as bar:
+    done = len(images) - len(todo)
+    with progress(total=len(images), initial=done, unit="image") as bar:
         for beams, unreadable in batches:
             new = [to_record(key, b[: options.n_best]) for key, b in beams.items()]
             files.append(new)

@@ -18,7 +18,6 @@ The same from Python:
     )
 """
 
-import argparse
 import dataclasses
 import logging
 import sys
@@ -26,12 +25,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import quiet_start  # noqa: F401
-from command_line import fill_options, positive, run_script
+from command_line import (
+    add_cache_option,
+    add_existing_options,
+    fill_options,
+    make_parser,
+    positive,
+    run_script,
+)
 from config import HALVES, OBJECTIVES, Config
 from dataset import DATASETS, CaptionedImage
 from models.captioner import Captioner
 from models.decoders import DECODERS
 from scoring.captions import MetricError, score_lines, score_possible
+from scoring.options import MODEL_HELP
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
 from training.cider_reward import mean_cider
 from training.data import (
@@ -64,36 +71,70 @@ DEFAULT_METRICS = ("bleu", "rouge_l", "cider")
 
 def parse(argv: list[str] | None) -> TrainingOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--config", dest="preset", choices=DATASETS, help=f"default: {Config.dataset}"
+    parser = make_parser(__doc__)
+    add = parser.add_argument
+    add(
+        "--config",
+        dest="preset",
+        choices=DATASETS,
+        help=f"the dataset and its settings; default: {Config.dataset}",
     )
-    parser.add_argument("--decoder", choices=DECODERS)
-    parser.add_argument("--objective", choices=OBJECTIVES, help="what is minimized")
-    parser.add_argument("--from", dest="start", help="captioner to go on from")
-    parser.add_argument("--run", type=Path, required=True, help="folder to write")
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument(
+    add(
+        "--decoder",
+        choices=DECODERS,
+        help=f"of a new captioner; default: {Config.decoder}",
+    )
+    add(
+        "--objective",
+        choices=OBJECTIVES,
+        help=f"what is minimized; default: {Config.objective}, or that of --from",
+    )
+    add(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help=f"go on from a captioner: {MODEL_HELP}",
+    )
+    add("--run", type=Path, required=True, metavar="DIR", help="folder to write")
+    add(
+        "--data-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the dataset's folder, see dataset/README.md",
+    )
+    add(
         "--encoder-weights",
         metavar="FILE",
-        help="imagenet (downloaded; the default), none, a file, or a shipped "
-        "captioner's name",
+        help="of a new captioner: imagenet (downloaded; the default), none, a file, or "
+        "a shipped captioner's name",
     )
-    parser.add_argument(
+    add(
         "--mixed-precision",
         nargs="?",
         choices=HALVES,
         const="bfloat16",
-        help="train in bfloat16 (the default) or float16; the weights stay float32",
+        help="train in bfloat16 (if no name follows) or float16; the weights stay "
+        "float32",
     )
-    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
-    parser.add_argument(
-        "--set", dest="settings", nargs="+", default=[], metavar="FIELD=VALUE"
+    add_cache_option(parser)
+    add(
+        "--set",
+        dest="settings",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change settings; config.py lists them with their defaults",
     )
-    parser.add_argument("--limit", type=positive, help="use only the first images")
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on with a run")
-    existing.add_argument("--overwrite", action="store_true", help="replace a run")
+    add(
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="only the first images of each split",
+    )
+    add_existing_options(
+        parser, "go on with a run that was stopped", "replace the run in --run"
+    )
     add_device_options(parser)
     options = fill_options(TrainingOptions, parser.parse_args(argv))
     return dataclasses.replace(

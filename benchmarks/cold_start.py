@@ -3,7 +3,6 @@
 python -m benchmarks.cold_start [--photo FILE] [--model NAME]
 """
 
-import argparse
 import os
 import resource
 import statistics
@@ -17,17 +16,19 @@ from PIL import Image
 from skimage import data
 
 from benchmarks import peak_memory
+from command_line import make_parser
 from explain_image import DEFAULT_MODEL
+from scoring.options import MODEL_HELP
 
 ROOT = Path(__file__).parents[1]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Prints wall time, processor time and peak memory, or the child's error."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "python -m benchmarks.cold_start")
     parser.add_argument("--photo", type=Path, help="default: a photo of scikit-image")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
+    parser.add_argument("--rounds", type=int, default=3, help="timed starts")
     arguments = parser.parse_args(argv)
     walls, processors = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.photo is None:
             Image.fromarray(data.chelsea()).save(photo)
         command = [sys.executable, "explain_image.py", str(photo)]
-        command += ["--model", arguments.model, "--output", folder]
+        command += ["--model", arguments.model, "--output", folder, "--overwrite"]
         for _ in range(arguments.rounds):
             before, start = os.times(), time.perf_counter()
             child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

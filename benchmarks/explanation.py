@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from benchmarks import peak_memory, seconds
+from command_line import make_parser
 from config import Config
 from dataset.vocabulary import Vocabulary
 from keras_lrp import LRP, PRESETS
@@ -49,13 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = make_parser(__doc__, "python -m benchmarks.explanation")
     parser.add_argument("--words", type=int, default=12, help="words of the caption")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
-    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
+    parser.add_argument(
+        "--decoder", choices=DECODERS, default=Config.decoder, help="what is explained"
+    )
     parser.add_argument("--weights", help="VGG16 weights without top; default random")
     parser.add_argument(
-        "--presets", nargs="+", default=["alpha1_beta0", "gradient"], choices=PRESETS
+        "--presets",
+        nargs="+",
+        default=["alpha1_beta0", "gradient"],
+        choices=PRESETS,
+        help="rules of the encoder",
     )
     return parser.parse_args(argv)
 

@@ -3,7 +3,6 @@
 python -m benchmarks.image_reading DIR/images --workers 1 2
 """
 
-import argparse
 import itertools
 import sys
 import time
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 
 from benchmarks.training_step import time_steps
-from command_line import positive
+from command_line import make_parser, positive
 from config import Config
 from dataset.images import IMAGE_SIZE, IMAGE_SUFFIXES, ImageError, load_image
 from dataset.read_ahead import NUM_WORKERS, read_ahead
@@ -26,13 +25,20 @@ ENCODED, TRAINED, CAPTIONS = 16, 8, 4  # images of a batch; captions of an image
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the images a second that are read, encoded and trained on."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "python -m benchmarks.image_reading")
     parser.add_argument("folder", type=Path, help="searched with its subfolders")
-    parser.add_argument("--workers", type=positive, nargs="+", default=[NUM_WORKERS])
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        nargs="+",
+        default=[NUM_WORKERS],
+        help="threads that read, one measurement each",
+    )
     parser.add_argument("--limit", type=positive, default=1000, help="images to read")
-    parser.add_argument("--encoder", choices=ENCODERS, default=Config.encoder)
-    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
-    parser.add_argument("--rounds", type=positive, default=5)
+    add = parser.add_argument
+    add("--encoder", choices=ENCODERS, default=Config.encoder, help="what encodes")
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
+    add("--rounds", type=positive, default=5, help="timed rounds")
     arguments = parser.parse_args(argv)
     found = arguments.folder.rglob("*")
     named = (path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)

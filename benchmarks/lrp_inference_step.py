@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import seconds
 from benchmarks.training_step import VOCABULARY, random_batch
-from command_line import positive
+from command_line import make_parser, positive
 from config import LRP_MODES, Config
 from keras_lrp import LRP
 from models.captioner import Captioner
@@ -52,13 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
-    parser.add_argument("--mode", choices=LRP_MODES, default=LRP_MODES[0])
+    parser = make_parser(__doc__, "python -m benchmarks.lrp_inference_step")
+    add = parser.add_argument
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
+    add("--mode", choices=LRP_MODES, default=LRP_MODES[0], help="weighs the words")
     parser.add_argument(
         "--words", type=positive, default=48, help="weighted words of an image"
     )
-    parser.add_argument("--rounds", type=positive, default=7)
+    add("--rounds", type=positive, default=7, help="timed rounds")
     return parser.parse_args(argv)
 
 

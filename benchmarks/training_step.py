@@ -3,7 +3,6 @@
 python -m benchmarks.training_step
 """
 
-import argparse
 import statistics
 import sys
 import time
@@ -11,6 +10,7 @@ import time
 import keras
 import numpy as np
 
+from command_line import make_parser
 from config import Config
 from dataset.batches import pack_captions
 from dataset.vocabulary import Vocabulary
@@ -24,9 +24,10 @@ VOCABULARY = Vocabulary([f"word{number}" for number in range(NUM_WORDS - 3)])
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the median time of a step for two ways to group 32 captions."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--decoder", choices=DECODERS, default=Config.decoder)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = make_parser(__doc__, "python -m benchmarks.training_step")
+    add = parser.add_argument
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
+    add("--rounds", type=int, default=5, help="timed steps")
     arguments = parser.parse_args(argv)
     for images, captions in ((8, 4), (32, 1)):
         seconds = time_steps(arguments.decoder, arguments.rounds, images, captions)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from benchmarks import seconds
-from command_line import positive
+from command_line import make_parser, positive
 from comparisons.environment import ask_worker, build_environment
 from comparisons.external_worker import PART
 from comparisons.findings import report_findings
@@ -115,14 +115,14 @@ def compare(library: Library, argv: Sequence[str] | None = None) -> int:
 
 def parse(library: Library, argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m comparisons.{library.package}",
-        description=f"Compares our LRP of VGG16 with {library.name}'s.",
+    parser = make_parser(
+        f"Compares our LRP of VGG16 with {library.name}'s.",
+        f"python -m comparisons.{library.package}",
     )
     parser.add_argument(
         "--weights", type=Path, required=True, help="VGG16 weights without top"
     )
-    parser.add_argument("--photo", type=Path, required=True)
+    parser.add_argument("--photo", type=Path, required=True, help="what is explained")
     parser.add_argument("--words", type=positive, default=12, help="words to explain")
     parser.add_argument("--rounds", type=positive, default=3, help="timed rounds")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")

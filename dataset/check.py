@@ -3,7 +3,6 @@
 python -m dataset.check --dataset coco2017 --data-dir DIR
 """
 
-import argparse
 import functools
 import itertools
 import sys
@@ -11,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
+from command_line import make_parser
 from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
+from dataset.progress import progress
 from dataset.vocabulary import Vocabulary, split_words
 from dataset.words import lacks_blanks
 
@@ -25,10 +24,11 @@ Splits = Mapping[str, Sequence[CaptionedImage]]
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", choices=DATASETS, required=True)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=SPLITS)
+    parser = make_parser(__doc__, "python -m dataset.check")
+    add = parser.add_argument
+    add("--dataset", choices=DATASETS, required=True, help="whose layout is expected")
+    add("--data-dir", type=Path, required=True, metavar="DIR", help="its folder")
+    add("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="what is checked")
     parser.add_argument("--objects", action="store_true", help="check boxes too")
     parser.add_argument("--decode", action="store_true", help="open every image")
     arguments = parser.parse_args(argv)
@@ -110,7 +110,8 @@ def refuse_broken(splits: Splits) -> None:
 
     images = [image for some in splits.values() for image in some]
     with ThreadPoolExecutor() as pool:
-        faults = list(tqdm(pool.map(fault, images), "images", len(images)))
+        found = pool.map(fault, images)
+        faults = list(progress(found, desc="images", total=len(images)))
     faults = tuple(filter(None, faults))
     if faults:
         what = (

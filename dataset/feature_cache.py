@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from dataset.files import write_whole
+from dataset.progress import progress
 from dataset.read_ahead import read_ahead
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ def cache_features(
     length = cache.shard_length
     with (
         contextlib.closing(read_ahead(read, paths[done:])) as images,
-        tqdm(initial=done, total=len(paths), desc="features", unit="image") as bar,
+        progress(initial=done, total=len(paths), desc="features", unit="image") as bar,
     ):
         for number in range(done // length, -(-len(paths) // length)):
             check_room(cache.folder, cache.missing_bytes)

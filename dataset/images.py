@@ -5,6 +5,7 @@ import logging
 import struct
 import warnings
 import zlib
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,7 @@ FORMATS: dict[str, tuple[str, ...]] = {  # Pillow's names; none runs another pro
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-# What lies beside photographs and is not missed among them.
-OTHER_SUFFIXES = (".txt", ".csv", ".json", ".jsonl", ".xml", ".html", ".md", ".npz")
-NAMED = 3  # entries that a message names
-logger = logging.getLogger(__name__)
+FEW = 3  # names that a message lists
 
 
 class ImageError(ValueError):
@@ -92,31 +90,40 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """Returns the image files of a folder by name, and logs what is left out.
+    """Returns the image files of a folder by name.
 
-    Hidden files and folders are no images, whatever their names end in.
+    Subfolders, hidden files and files of other kinds are left out; the log says so.
 
     Raises:
         ImageError: The folder holds no image.
     """
     folder = Path(folder)
-    found, left_out = [], []
+    images, others = [], defaultdict(list)
     for path in sorted(folder.iterdir()):
-        suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES and path.name[0] != "." and not path.is_dir():
-            found.append(path)
-        elif path.is_dir() or suffix not in OTHER_SUFFIXES:
-            left_out.append(f"{path.name}/" if path.is_dir() else path.name)
-    if left_out:
-        shown = ", ".join(map(ascii, left_out[:NAMED]))
-        more = ", ..." if len(left_out) > NAMED else ""
-        logger.warning(
-            "%s: left out %d entries that are no images: %s%s",
-            *(folder, len(left_out), shown, more),
+        if path.name.startswith("."):
+            others["hidden files"].append(path.name)
+        elif path.is_dir():
+            others["subfolders"].append(path.name)
+        elif path.suffix.lower() not in IMAGE_SUFFIXES:
+            others["other files"].append(path.name)
+        else:
+            images.append(path)
+    listed = (f"{kind} ({_listed(names)})" for kind, names in others.items())
+    left_out = ", ".join(listed)
+    if not images:
+        rest = f" It has {left_out}. Name a folder of images." if left_out else ""
+        raise ImageError(
+            f"{folder}: the folder holds no image ({', '.join(IMAGE_SUFFIXES)}).{rest}"
         )
-    if not found:
-        raise ImageError(f"{folder}: the folder holds no image ({IMAGE_SUFFIXES}).")
-    return found
+    if left_out:
+        logging.info("%s: left out are %s.", folder, left_out)
+    return images
+
+
+def _listed(names: list[str]) -> str:
+    """Names the first few."""
+    more = f" and {len(names) - FEW} more" if names[FEW:] else ""
+    return ", ".join(names[:FEW]) + more
 
 
 def _read_pixels(path: Path) -> Image.Image:

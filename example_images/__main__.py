@@ -3,22 +3,23 @@
 python -m example_images --output explanations/photographs
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from PIL import Image
 from skimage import data
 
-from command_line import run_script
+from command_line import make_parser, run_script
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True)
+    parser = make_parser(__doc__, "python -m example_images")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder to write"
+    )
     folder = parser.parse_args(argv).output
     return run_script("example_images", lambda: print(collect(folder)))
 

@@ -8,14 +8,20 @@ same rate on the same data in the same order.
 Stopped anywhere, the same command goes on; more modes and seeds can be added to it.
 """
 
-import argparse
 import functools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import fill_options, positive, run_script, split_names
+from command_line import (
+    add_cache_option,
+    fill_options,
+    make_parser,
+    positive,
+    run_script,
+    split_names,
+)
 from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
 from evaluation.hallucination import summarize_captions
@@ -63,17 +69,38 @@ class TuningOptions:
 
 def parse(argv: Sequence[str] | None) -> TuningOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "python -m experiments.lrp_inference")
     add = parser.add_argument
-    add("--data-dir", type=Path, required=True)
+    add("--data-dir", type=Path, required=True, metavar="DIR", help="the dataset's")
     add("--output", type=Path, required=True, help="folder to write or go on with")
-    add("--cache-dir", type=Path, default=Path("cache"))
-    add("--from", dest="starts", nargs="+", default=STARTS, metavar="MODEL")
-    add("--modes", nargs="+", choices=MODES, default=["plain", "context", "mean"])
+    add_cache_option(parser)
+    add(
+        "--from",
+        dest="starts",
+        nargs="+",
+        default=STARTS,
+        metavar="MODEL",
+        help="captioners that are tuned",
+    )
+    modes = ["plain", "context", "mean"]
+    add("--modes", nargs="+", choices=MODES, default=modes, help="how they are tuned")
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--limit", type=positive, metavar="N", help="only the first images")
-    add("--metrics", type=split_names, default=METRICS, metavar="NAME,...")
-    add("--set", dest="settings", nargs="+", default=TUNING, metavar="FIELD=VALUE")
+    add(
+        "--metrics",
+        type=split_names,
+        default=METRICS,
+        metavar="NAME,...",
+        help="of the captions of dev",
+    )
+    add(
+        "--set",
+        dest="settings",
+        nargs="+",
+        default=TUNING,
+        metavar="FIELD=VALUE",
+        help="settings of every training",
+    )
     return fill_options(TuningOptions, parser.parse_args(argv))
 
 

@@ -11,7 +11,6 @@ tell the boats that are there from the others is measured before the fine-tuning
 Stopped anywhere, the same command goes on.
 """
 
-import argparse
 import dataclasses
 import functools
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import fill_options, positive, run_script
+from command_line import fill_options, make_parser, positive, run_script
 from config import Config
 from dataset.files import write_whole
 from dataset.records import CaptionedImage
@@ -80,22 +79,42 @@ class BiasOptions:
 
 def parse(argv: Sequence[str] | None) -> BiasOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "python -m experiments.planted_bias")
     add = parser.add_argument
     add("--output", type=Path, required=True, help="folder to write or go on with")
-    add("--decoder", choices=DECODERS, default=Config.decoder)
-    add("--modes", nargs="+", choices=MODES, default=["plain", "context"])
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="of the captioner")
+    modes = ["plain", "context"]
+    add("--modes", nargs="+", choices=MODES, default=modes, help="how it is tuned")
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
-    add("--images", type=positive, default=[800, 100, 300], nargs=3, metavar="N")
-    add("--encoder-weights", default="flickr8k-adaptive-attention", metavar="NAME")
+    add(
+        "--images",
+        type=positive,
+        default=[800, 100, 300],
+        nargs=3,
+        metavar="N",
+        help="scenes of train, dev and test",
+    )
+    add(
+        "--encoder-weights",
+        default="flickr8k-adaptive-attention",
+        metavar="NAME",
+        help="the shipped captioner whose encoder is taken",
+    )
     add(
         "--train",
         nargs="+",
         default=["epochs=12", "dropout=0.3"],
         metavar="FIELD=VALUE",
+        help="settings of the first training",
     )
     tuning = ["epochs=2", "learning_rate=5e-4"]
-    add("--tune", nargs="+", default=tuning, metavar="FIELD=VALUE")
+    add(
+        "--tune",
+        nargs="+",
+        default=tuning,
+        metavar="FIELD=VALUE",
+        help="settings of the tuning after it",
+    )
     return fill_options(BiasOptions, parser.parse_args(argv))
 
 

@@ -8,7 +8,6 @@ photograph's likeliest class is explained. Below the presets stands how much of 
 relevance the biases take, on average over the photographs.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import fill_options, positive, run_script
+from command_line import fill_options, make_parser, positive, run_script
 from dataset.files import write_whole
 from dataset.images import list_images, load_image
 from keras_lrp import LRP, PRESETS
@@ -50,13 +49,20 @@ class PresetOptions:
 
 def parse(argv: Sequence[str] | None) -> PresetOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = make_parser(__doc__, "python -m experiments.presets")
     add = parser.add_argument
-    add("--weights", type=Path, required=True, metavar="FILE.npz")
+    add(
+        "--weights",
+        type=Path,
+        required=True,
+        metavar="FILE.npz",
+        help="of EfficientNet-Lite2",
+    )
     add("--images", type=Path, required=True, metavar="DIR", help="folder of photos")
-    add("--output", type=Path, required=True, metavar="FILE.png")
+    add("--output", type=Path, required=True, metavar="FILE.png", help="the figure")
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
-    add("--presets", nargs="+", choices=PRESETS, default=list(PRESETS))
+    names = list(PRESETS)
+    add("--presets", nargs="+", choices=names, default=names, help="its columns")
     return fill_options(PresetOptions, parser.parse_args(argv))
 
 

@@ -1,7 +1,7 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from config import Config, choose
+from config import Config, choose, whole_number
 from dataset.images import load_image
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from keras_lrp.backend import compiled
@@ -22,7 +22,12 @@ from models.encoders import (
     preprocess,
     split_encoder,
 )
-from models.generation.beam_search import IMPOSSIBLE, Hypotheses, beam_search
+from models.generation.beam_search import (
+    IMPOSSIBLE,
+    Hypotheses,
+    beam_search,
+    check_search,
+)
 from models.generation.sampling import sample_captions
 from models.run_files import (
     RUN_FILES,
@@ -64,9 +69,9 @@ class EncodedImage:
         features: (1, h, w, D).
     """
 
-    pixels: np.ndarray
-    encoder_input: np.ndarray
-    features: object
+    pixels: np.ndarray = field(repr=False)
+    encoder_input: np.ndarray = field(repr=False)
+    features: object = field(repr=False)
 
 
 class Captioner(keras.Model):
@@ -158,14 +163,22 @@ class Captioner(keras.Model):
         """Describes image files, in order.
 
         Args:
-            paths: The files.
+            paths: The files, or one file.
             beam_size: Of the search; that of config if None.
             batch_size: Files encoded together.
 
         Raises:
             ImageError: A file cannot be read as an image.
+            ValueError: There is no file, or a number has no meaning.
         """
-        paths = [paths] if isinstance(paths, (str, Path)) else paths
+        paths = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
+        if not paths:
+            raise ValueError(
+                "There is nothing to caption: paths must be image files; received "
+                'none. Call caption(["photo.jpg"]).'
+            )
+        batch_size = whole_number("batch_size", batch_size)
+        check_search(beam_size)
         captions = []
         for start in range(0, len(paths), batch_size):
             images = [load_image(path) for path in paths[start : start + batch_size]]
@@ -183,9 +196,9 @@ class Captioner(keras.Model):
         length_penalty: float | None = None,
     ) -> list[list[Caption]]:
         """Describes images by all captions of their beams, best first."""
-        found = self.search(
-            features, beam_size or self.config.beam_size, length_penalty
-        )
+        if beam_size is None:
+            beam_size = self.config.beam_size
+        found = self.search(features, beam_size, length_penalty)
         return [
             [self._to_caption(*one) for one in zip(*beam, strict=True)]
             for beam in zip(*found, strict=True)
@@ -198,6 +211,7 @@ class Captioner(keras.Model):
 
         See `beam_search`: a caption has at most `max_caption_words` words, and ends.
         """
+        check_search(beam_size, length_penalty)
         if length_penalty is None:
             length_penalty = self.config.length_penalty
         return beam_search(
@@ -217,6 +231,7 @@ class Captioner(keras.Model):
 
         See `sample_captions`.
         """
+        num_samples = whole_number("num_samples", num_samples)
         return sample_captions(
             *self._start(self.finish_features(frozen), num_samples),
             len(frozen),
@@ -329,7 +344,7 @@ def load_captioner(name: str | Path, kind: type[Captioner] = Captioner) -> Capti
         CaptionerError: There is no such captioner, or a file of it is missing or
             does not fit the others.
     """
-    folder = find_run(str(name))
+    folder = find_run(name)
     encoder = find_encoder(folder)
     files = [encoder if "encoder" in file else folder / file for file in RUN_FILES]
     missing = [file.name for file in files if not file.is_file()]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from command_line import run_script
+from command_line import make_parser, run_script
 from config import Config
 from dataset.coco import COCO2017
 from dataset.flickr import FLICKR30K
@@ -96,7 +96,7 @@ class Target(NamedTuple):
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__, "python -m models.convert_original")
     parser.add_argument("weights", type=Path, help="keras_model.hdf5")
     parser.add_argument(
         "--vocabulary",

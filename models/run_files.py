@@ -29,20 +29,21 @@ def shipped_captioners() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in PRETRAINED.glob("*/config.json")}
 
 
-def find_run(name: str) -> Path:
+def find_run(name: str | Path) -> Path:
     """Returns the run directory of a captioner, downloading it where it is on the hub.
 
     Raises:
         CaptionerError: There is no such captioner, or it cannot be downloaded.
     """
-    if name.startswith(HUB):
-        return _download(name)
-    folder = shipped_captioners().get(name, Path(name))
-    if not folder.is_dir():
+    text = str(name) if isinstance(name, (str, Path)) else ""
+    if text.startswith(HUB):
+        return _download(text)
+    folder = shipped_captioners().get(text, Path(text))
+    if not text.strip() or not folder.is_dir():
         shipped = ", ".join(sorted(shipped_captioners())) or "none"
         raise CaptionerError(
-            f"No captioner {name!r}: expected a run directory, {HUB}USER/MODEL or one "
-            f"of the shipped captioners ({shipped})."
+            f"No captioner {text or name!r}: expected a run directory, "
+            f"{HUB}USER/MODEL or one of the shipped captioners ({shipped})."
         )
     return folder
 

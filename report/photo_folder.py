@@ -1,7 +1,8 @@
 """The folder of one explained photo, whole or marked as not yet whole."""
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dataset.files import write_whole
@@ -10,19 +11,58 @@ from report.html_report import write_report
 from report.overlays import photo_jpeg
 
 FINISHED = "settings.json"
+WRITTEN = (
+    "explanation.json",
+    "explanation.npz",
+    "heatmaps.png",
+    "preceding_words.png",
+    "photo.jpg",
+    "report.html",
+)
 
 
 def name_folders(photos: Sequence[Path], output: Path) -> list[Path]:
-    """Returns a folder below `output` for each photo, no two alike in any case."""
-    folders, taken = [], set()
-    for photo in photos:
-        stem = photo.stem.strip(". ") or "photo"
-        folder, number = stem, 2
-        while folder.casefold() in taken:
-            folder, number = f"{stem}-{number}", number + 1
-        taken.add(folder.casefold())
-        folders.append(output / folder)
-    return folders
+    """Returns a folder below `output` for each photo, no two alike in any case.
+
+    A folder belongs to the photo that was explained in it. A photo without a folder
+    gets the first of NAME, NAME-2, NAME-3, ... that belongs to no other, so that a
+    photo of the same name that comes later renames nothing.
+    """
+    names = {photo: _own_name(photo, output) for photo in photos}
+    taken = {name.casefold() for name in names.values() if name}
+    for photo in [photo for photo, name in names.items() if name is None]:
+        free = (
+            name
+            for name in _possible_names(photo)
+            if name.casefold() not in taken and _photo_of(output / name) is None
+        )
+        names[photo] = next(free)
+        taken.add(names[photo].casefold())
+    return [output / names[photo] for photo in photos]
+
+
+def _own_name(photo: Path, output: Path) -> str | None:
+    for name in _possible_names(photo):
+        if not (output / name).exists():
+            return None
+        if _photo_of(output / name) == str(photo):
+            return name
+
+
+def _possible_names(photo: Path) -> Iterator[str]:
+    stem = photo.stem.strip(". ") or "photo"
+    yield stem
+    yield from (f"{stem}-{number}" for number in itertools.count(2))
+
+
+def _photo_of(folder: Path) -> str | None:
+    """Returns which photo was explained in a folder, None if it is not known."""
+    return _read_settings(folder).get("settings", {}).get("photo")
+
+
+def in_use(paths: Iterable[Path]) -> list[Path]:
+    """Returns the files that are there, and the folders that hold something."""
+    return [p for p in paths if p.is_file() or (p.is_dir() and any(p.iterdir()))]
 
 
 def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Path]:
@@ -36,7 +76,7 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
         explanations: One per method.
         settings: What the explanations were asked for with, as JSON keeps it.
     """
-    (folder / FINISHED).unlink(missing_ok=True)
+    _clear(folder)
     paths = []
     for explanation in explanations:
         below = folder / explanation.method if len(explanations) > 1 else folder
@@ -50,10 +90,26 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
     return paths
 
 
+def _clear(folder: Path) -> None:
+    """Removes an earlier explanation of the photo, and nothing else."""
+    (folder / FINISHED).unlink(missing_ok=True)
+    of_methods = [path.parent for path in folder.glob("*/explanation.json")]
+    for below in (folder, *of_methods):
+        for name in WRITTEN:
+            (below / name).unlink(missing_ok=True)
+    for below in of_methods:
+        if not any(below.iterdir()):
+            below.rmdir()
+
+
 def finished_caption(folder: Path, settings: dict) -> str | None:
     """Returns the caption of a whole folder with these settings, or None."""
+    record = _read_settings(folder)
+    return record["caption"] if record.get("settings") == settings else None
+
+
+def _read_settings(folder: Path) -> dict:
     try:
-        record = json.loads((folder / FINISHED).read_text(encoding="utf-8"))
+        return json.loads((folder / FINISHED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return record["caption"] if record["settings"] == settings else None
+        return {}

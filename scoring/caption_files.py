@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from dataset.files import write_whole
 from dataset.ids import by_key, image_key, key_function
 from dataset.records import CaptionedImage, Dataset
+from keras_lrp import __version__
 from scoring.journal import Journal, refuse_existing, require_json
 
 _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
@@ -97,7 +99,7 @@ class CaptionFiles:
         self, settings: Mapping, num_images: int, scores: Mapping, missing: Mapping
     ) -> None:
         """Writes scores, why the missing ones are missing, and what was scored."""
-        what = {**settings, "num_images": num_images}
+        what = {**settings, "num_images": num_images, "version": __version__}
         content = what | {"scores": scores, "missing": missing}
         write_whole(self.scores, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -167,7 +169,8 @@ def number_ids(
 
     They are numbers where they are COCO's, of a dataset or of a folder whose files
     are all named as COCO's. Else they are the readers': the name of the file without
-    its suffix, or with it in a folder where two names would be alike.
+    its suffix. In a folder, files whose names differ in the suffix alone keep it; a
+    file that comes later changes the id of no other name.
 
     Args:
         images: All images.
@@ -180,7 +183,10 @@ def number_ids(
         return names
     found = [_COCO_NAME.fullmatch(name) for name in names]
     numbers = [int(match[1]) for match in found if match]
-    for ids in (numbers, names):
-        if len(set(ids)) == len(images):
-            return ids
-    return [image.path.name for image in images]
+    if len(set(numbers)) == len(images):
+        return numbers
+    counts = Counter([*names, *(image.path.name for image in images)])
+    return [
+        name if counts[name] == 1 or name == image.path.name else image.path.name
+        for name, image in zip(names, images, strict=True)
+    ]

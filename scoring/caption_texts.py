@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from dataset.vocabulary import split_words
+from scoring.java import hear_java
 
 # What ends a line for Unicode or for Java, controls, and halves of a character.
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -108,14 +109,14 @@ def ptb_tokenize(captions: Mapping[int | str, Sequence[str]]) -> Texts:
     """
     sent = {key: [one_line(text) for text in texts] for key, texts in captions.items()}
     rows = {key: [{"caption": text} for text in texts] for key, texts in sent.items()}
-    tokenized = PTBTokenizer().tokenize(rows)
+    tokenized, written = hear_java(lambda: PTBTokenizer().tokenize(rows))
     expected = {key: len(texts) for key, texts in sent.items()}
     found = {key: len(texts) for key, texts in tokenized.items()}
     if found != expected:
         raise ValueError(
             f"The Penn Treebank tokenizer was given {sum(expected.values())} captions "
             f"of {len(expected)} images; {sum(found.values())} of {len(found)} came "
-            "back. See what `java` printed above."
+            f"back. Java wrote: {written or 'nothing'}"
         )
     _check_content(sent, tokenized)
     return tokenized

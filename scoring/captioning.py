@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from config import whole_number
 from dataset.images import ImageError, load_image
 from dataset.read_ahead import read_ahead
 from models.captioner import Caption, Captioner
@@ -35,6 +36,7 @@ def caption_files(
         Of each batch the captions of every file's beam, best first, and what is wrong
         with the files that cannot be read.
     """
+    whole_number("batch_size", batch_size)
     keys = list(paths)
     with contextlib.closing(read_ahead(load_image, paths.values())) as images:
         for start in range(0, len(keys), batch_size):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from config import whole_number
 from dataset.images import ImageError, load_image
 from dataset.records import CaptionedImage
 from dataset.vocabulary import split_words
@@ -66,6 +67,7 @@ def explain_images(
     Yields:
         Every image, in order.
     """
+    whole_number("batch_size", batch_size)
     explain = functools.partial(
         explain_encoded, captioner, methods=methods, lrp_preset=lrp_preset
     )

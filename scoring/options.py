@@ -4,11 +4,28 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import WHOLE, Part, add_shard_options, positive
+from command_line import (
+    WHOLE,
+    Part,
+    add_existing_options,
+    add_output_option,
+    add_shard_options,
+    make_parser,
+    positive,
+)
 from dataset import DATASETS, CaptionedImage
 from models import LRP_PRESETS, METHODS, Captioner
-from models.explainers.methods import EXTRAS, LRP_PRESET, choose_methods
+from models.explainers.methods import (
+    ALL,
+    EXTRAS,
+    LRP_PRESET,
+    choose_methods,
+    split_methods,
+)
 from scoring.captioning import fingerprint
+
+MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
+SPLITS = ("test", "dev", "train")
 
 
 @dataclass(frozen=True)
@@ -46,30 +63,67 @@ class ScoringOptions:
     overwrite: bool = False
 
 
-def scoring_parser(description: str) -> argparse.ArgumentParser:
-    """Makes the parser of the fields of `ScoringOptions`."""
-    parser = argparse.ArgumentParser(description=description)
-    add = parser.add_argument
-    add("--model", required=True, help="name or run directory")
-    add("--dataset", choices=DATASETS, required=True)
-    add("--data-dir", type=Path, metavar="DIR", required=True, help="its folder")
-    add("--split", choices=["test", "dev", "train"], default="dev")
-    add("--limit", type=positive, metavar="N", help="only the first images")
-    add(
+def add_method_option(
+    parser: argparse.ArgumentParser, field: str, default: str
+) -> None:
+    """Adds --method, which is --methods too; unknown names are refused at once.
+
+    Args:
+        parser: Of the script.
+        field: Of the script's options, which gets the names separated by commas.
+        default: As it is written in the command line.
+    """
+    parser.add_argument(
+        "--method",
         "--methods",
-        default="all",
+        dest=field,
+        type=_method_names,
+        default=default,
         metavar="NAME,...",
-        help=f"some of {', '.join(METHODS)}; all (default): without "
+        help=f"some of {', '.join(METHODS)}; or {ALL}: every one but "
         f"{' and '.join(EXTRAS)}",
     )
-    add("--lrp-preset", choices=LRP_PRESETS, default=LRP_PRESET, help="rules of lrp")
-    add("--batch-size", type=positive, default=8, metavar="N")
-    add("--output", type=Path, required=True, metavar="FILE.json")
+
+
+def _method_names(text: str) -> str:
+    try:
+        return ",".join(split_methods(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def scoring_parser(description: str) -> argparse.ArgumentParser:
+    """Makes the parser of the fields of `ScoringOptions`."""
+    parser = make_parser(description)
+    add = parser.add_argument
+    add("--model", required=True, help=MODEL_HELP)
+    add("--dataset", choices=DATASETS, required=True, help="whose images are scored")
+    add("--data-dir", type=Path, metavar="DIR", required=True, help="its folder")
+    add("--split", choices=SPLITS, default="dev", help="which of its images")
+    add("--limit", type=positive, metavar="N", help="only the first images")
+    add_method_option(parser, "methods", ALL)
+    add_preset_option(parser)
+    add(
+        "--batch-size",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="images encoded and described together",
+    )
+    add_output_option(parser, "the scores")
     add_shard_options(parser)
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument("--resume", action="store_true", help="go on where it ended")
-    existing.add_argument("--overwrite", action="store_true", help="begin anew")
+    add_existing_options(parser)
     return parser
+
+
+def add_preset_option(parser: argparse.ArgumentParser) -> None:
+    """Adds --lrp-preset."""
+    parser.add_argument(
+        "--lrp-preset",
+        choices=LRP_PRESETS,
+        default=LRP_PRESET,
+        help="the encoder's rules in the method lrp",
+    )
 
 
 def read_images(

@@ -4,10 +4,9 @@ An explanation that stays the same when the weights are shuffled does not explai
 "another photo" compares the maps of different photographs: what all maps of a method
 have in common.
 
-    python -m scoring.randomisation --images DIR [--model M] [--methods lrp,...]
+    python -m scoring.randomisation --images DIR [--model M] [--method lrp,...]
 """
 
-import argparse
 import collections
 import itertools
 import sys
@@ -16,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from command_line import fill_options, positive, run_script
+from command_line import fill_options, make_parser, positive, run_script
 from dataset.images import list_images, load_image
+from dataset.progress import progress
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
-from models.explainers.methods import EXTRAS, choose_methods
+from models.explainers.methods import ALL, choose_methods
+from scoring.options import MODEL_HELP, add_method_option
 from scoring.randomised_captioners import randomised_captioners
 
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
@@ -53,12 +53,11 @@ class RandomisationOptions:
 
 def parse(argv: Sequence[str] | None) -> RandomisationOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = make_parser(__doc__, "python -m scoring.randomisation")
     add = parser.add_argument
     add("--images", type=Path, required=True, metavar="DIR", help="folder of photos")
-    add("--model", default=DEFAULT_MODEL, help="name or run directory")
-    without = f"default: all but {' and '.join(EXTRAS)}"
-    add("--methods", default="all", metavar="NAME,...", help=without)
+    add("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
+    add_method_option(parser, "methods", ALL)
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
     add("--seed", type=int, default=0, help="of the shuffling")
     return fill_options(RandomisationOptions, parser.parse_args(argv))
@@ -110,7 +109,7 @@ def compare(
 def explain_all(captioner, images, texts, methods) -> Iterator[Maps]:
     """Explains all words of each image's text."""
     pairs = list(zip(images, texts, strict=True))
-    for image, text in tqdm(pairs, unit="photo", leave=False):
+    for image, text in progress(pairs, unit="photo", leave=False):
         explanations = explain_each(captioner, image, methods, text)
         yield {e.method: e.pixels.sum(-1) for e in explanations}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.files import write_whole
+from keras_lrp import __version__
 from scoring.journal import Journal, refuse_existing, require_json
 
 
@@ -49,6 +50,7 @@ class ScoreFiles:
 
     def write_results(self, content: Mapping) -> None:
         """Writes the results as JSON; what is not defined (NaN) becomes null."""
+        content = {**content, "version": __version__}
         text = json.dumps(_without_nan(content), indent=2)
         write_whole(self.results, (text + "\n").encode())
 

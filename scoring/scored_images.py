@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from tqdm import tqdm
-
 from dataset import CaptionedImage
+from dataset.progress import progress
 from models import Captioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
 from scoring.journal import read_shards
@@ -56,7 +55,8 @@ def score_images(
     )
     problems = []
     start = len(images) - len(todo)
-    for image in tqdm(explained, total=len(images), initial=start, unit="image"):
+    bar = {"total": len(images), "initial": start, "unit": "image"}
+    for image in progress(explained, **bar):
         if image.problem is not None:
             problems.append(image.problem)
             continue

@@ -79,7 +79,41 @@ def test_captions_differ_and_do_not_depend_on_the_batch(tiny_vgg16, photos):
     pixels = np.stack([load_image(path) for path in photos])
     found = captioner.caption_features(captioner.encode(pixels), 3)
     assert [c.text for c in found] == [c.text for c in captions]
-    assert captioner.caption([]) == []
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "3"])
+def test_numbers_without_a_meaning_are_refused(captioner, photos, wrong):
+    features = captioner.encode(load_image(photos[0])[None])
+    message = "must be a whole number, 1 or above; received"
+    for call in (
+        lambda: captioner.caption(photos, beam_size=wrong),
+        lambda: captioner.caption(["absent.jpg"], wrong),  # before any work
+        lambda: captioner.caption(photos, batch_size=wrong),
+        lambda: captioner.caption_features(features, wrong),
+        lambda: captioner.rank_captions(features, wrong),
+        lambda: captioner.search(features, wrong),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("wrong", [-0.5, float("nan"), float("inf"), "1", True])
+def test_penalties_without_a_meaning_are_refused(captioner, photos, wrong):
+    features = captioner.encode(load_image(photos[0])[None])
+    with pytest.raises(ValueError, match="length_penalty must be a number, 0 or above"):
+        captioner.rank_captions(features, length_penalty=wrong)
+
+
+@pytest.mark.parametrize("nothing", [None, [], ()])
+def test_captions_of_nothing_are_refused(captioner, nothing):
+    with pytest.raises(ValueError, match=r"nothing to caption.*received none"):
+        captioner.caption(nothing)
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 3])
+def test_a_captioner_without_a_name_is_refused(name):
+    with pytest.raises(CaptionerError, match="expected a run directory"):
+        load_captioner(name)
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])

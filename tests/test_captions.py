@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 
@@ -201,6 +202,9 @@ def test_java_says_its_version_if_it_runs(monkeypatch, outcome, expected):
     assert has_java() is (expected is not None)
 
 
+WRITE = "import sys; sys.stderr.write('no memory')"
+
+
 @pytest.mark.parametrize("lost", [{}, {"a": ["x"], "b": ["y"]}])
 def test_captions_the_tokenizer_loses(monkeypatch, lost):
     monkeypatch.setattr(captions, "has_java", lambda: True)
@@ -361,6 +365,24 @@ def test_metrics_are_a_list():
         score_captions(REFERENCES, CANDIDATES, "cider")
     with pytest.raises(ValueError, match="Unknown metric 'blue'"):
         score_possible(REFERENCES, CANDIDATES, ["blue"])
+
+
+def test_what_java_writes_about_itself_is_kept_for_errors(monkeypatch, capfd):
+    def lose(self, rows):
+        subprocess.run([sys.executable, "-c", WRITE], check=True)
+        return {}
+
+    monkeypatch.setattr(captions, "has_java", lambda: True)
+    monkeypatch.setattr(PTBTokenizer, "tokenize", lose)
+    with pytest.raises(ValueError, match=r"Java wrote: no memory$"):
+        score_captions({"a": ["x"]}, {"a": "x"})
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_java
+def test_the_tokenizer_is_silent(capfd):
+    assert score_captions(REFERENCES, CANDIDATES, ("bleu",))["tokenizer"] == "ptb"
+    assert capfd.readouterr().err == ""
 
 
 def test_unknown_metric():

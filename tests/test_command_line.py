@@ -1,11 +1,22 @@
 """What the command lines have in common."""
 
 import argparse
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from command_line import WHOLE, Part, fill_options, part, run_script, split_names
+from command_line import (
+    WHOLE,
+    Part,
+    fill_options,
+    part,
+    print_beside,
+    run_script,
+    split_names,
+)
+from dataset.progress import progress
 
 
 def test_parts_share_the_work():
@@ -58,6 +69,41 @@ def test_a_stopped_script_says_how_it_goes_on(capsys):
 def test_other_errors_are_mistakes_of_ours():
     with pytest.raises(KeyError):
         run_script("a.py", lambda: stop(KeyError))
+
+
+def test_progress_is_shown_on_a_terminal_alone(monkeypatch, capsys):
+    assert list(progress([1, 2])) == [1, 2]
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert list(progress([1, 2], desc="images")) == [1, 2]
+    assert "images: 100%" in capsys.readouterr().err
+    assert list(progress([1], disable=True)) == [1]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_lines_stand_beside_the_progress(monkeypatch, capsys):
+    """The bar is wiped before a line, and drawn anew below it."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+
+    def work():
+        for number in progress([1, 2], desc="images"):
+            print_beside(f"result {number}")
+            logging.info("message %d", number)
+
+    assert run_script("a.py", work) == 0
+    out, err = capsys.readouterr()
+    assert out.replace("\r", "").split() == ["result", "1", "result", "2"]
+    lines = [line.split("\r")[-1] for line in err.split("\n")]
+    assert [line for line in lines if "message" in line] == ["message 1", "message 2"]
+
+
+def test_progress_is_made_in_one_place():
+    root = Path(__file__).parents[1]
+    paths = [*root.glob("*.py"), *root.glob("[a-z]*/**/*.py")]
+    found = {p.name for p in paths if " tqdm(" in p.read_text("utf-8")}
+    assert found - {Path(__file__).name} == {"progress.py"}
 
 
 @dataclass(frozen=True)

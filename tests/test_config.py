@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
+import numpy as np
 import pytest
 
-from config import Config, choose
+from config import Config, choose, not_negative, whole_number
 from dataset import DATASETS
 
 
@@ -108,3 +110,27 @@ def test_json_refuses(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=f"config.json.*{message}"):
         Config.from_json(path)
+
+
+@pytest.mark.parametrize("value", [1, 7, np.int32(3), np.uint8(2)])
+def test_whole_numbers_are_taken(value):
+    found = whole_number("beam_size", value)
+    assert found == value and type(found) is int
+    assert whole_number("limit", 0, least=0) == 0
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, 1.5, True, "3", None, np.bool_(True)])
+def test_other_numbers_are_named(value):
+    message = re.escape(
+        f"beam_size must be a whole number, 1 or above; received {value!r}."
+    )
+    with pytest.raises(ValueError, match=message):
+        whole_number("beam_size", value)
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), True, "1", None])
+def test_numbers_below_zero_are_named(value):
+    assert not_negative("length_penalty", 0) == 0
+    assert not_negative("length_penalty", np.float32(0.5)) == 0.5
+    with pytest.raises(ValueError, match="length_penalty must be a number, 0 or above"):
+        not_negative("length_penalty", value)

@@ -16,6 +16,7 @@ import examine_word
 import inference
 import train
 from dataset.scenes import write_scenes
+from keras_lrp import __version__
 from models import load_captioner
 
 EARLIER = REFERENCE / "e42c30f"
@@ -95,7 +96,7 @@ def test_scores_of_boxes_are_gone_on_with(earlier, scenes, whole):
     if not whole:
         forget_last(earlier / "bbox.jsonl")
     run(evaluate_bbox, scenes, "bbox.json", "--methods", "lrp,attention")
-    assert_alike(read(earlier / "bbox.json"), expected)
+    assert_alike(read(earlier / "bbox.json"), expected | {"version": __version__})
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -105,7 +106,7 @@ def test_scores_of_words_are_gone_on_with(earlier, scenes, whole):
         forget_last(earlier / "words.jsonl")
     options = ["--methods", "lrp,attention", "--deletion", "patches"]
     run(examine_word, scenes, "words.json", *options)
-    assert_alike(read(earlier / "words.json"), expected)
+    assert_alike(read(earlier / "words.json"), expected | {"version": __version__})
 
 
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="other backends drop other units")

@@ -8,6 +8,7 @@ from conftest import tiny_captioner
 
 from dataset.images import ImageError
 from dataset.vocabulary import END
+from keras_lrp import __version__
 from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
@@ -208,6 +209,7 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     assert [path.name for path in paths] == ["explanation.json", "explanation.npz"]
     summary = json.loads(paths[0].read_text())
     assert summary["caption"] == TEXT
+    assert summary["version"] == __version__
     row = summary["words"][2]
     assert row["word"] == "runs"
     parts = row["image_relevance"] + sum(row["word_relevance"].values())
@@ -239,6 +241,61 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
 def test_wrong_choices_say_what_is_wrong(captioner, image, arguments, message):
     with pytest.raises(ValueError, match=message):
         explain(captioner, image, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("methods", "words", "beam_size", "message"),
+    [
+        ([], None, None, r"methods must be a list of names, .*; received \[\]"),
+        ("lrp", None, None, "methods must be a list of names, .*; received 'lrp'"),
+        ([["lrp"]], None, None, r"Unknown method \['lrp'\]"),
+        (["lrp"], [], None, r"words must name some of the caption's; received \[\]"),
+        (["lrp"], "", None, "Leave it out to explain all"),
+        (["lrp"], None, 0, "beam_size must be a whole number, 1 or above; received 0"),
+    ],
+)
+def test_wrong_calls_are_refused_before_any_work(methods, words, beam_size, message):
+    with pytest.raises(ValueError, match=message):
+        explain_each(tiny_captioner(), "no.jpg", methods, None, words, None, beam_size)
+
+
+def test_other_things_than_captioners_and_images_are_refused(captioner, image):
+    with pytest.raises(ValueError, match="must be a Captioner; received 'a name'"):
+        explain("a name", image)
+    with pytest.raises(ValueError, match="or a file; received None"):
+        explain(captioner, None)
+    with pytest.raises(ValueError, match=r"must be a text; received \['a'\]"):
+        explain(captioner, image, caption=["a"])
+
+
+def test_words_that_the_caption_lacks_are_named_and_left_out(captioner, image, caplog):
+    words = ["ball", "dog", "cat"]
+    found = explain_each(captioner, image, ["lrp", "gradient"], TEXT, words)
+    assert [e.words for e in found] == [("dog",), ("dog",)]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == (
+        f"'ball', 'cat' are not in the caption {TEXT!r}; the other words are explained."
+    )
+    with pytest.raises(ValueError, match=f"'ball' is not in the caption '{TEXT}'"):
+        explain(captioner, image, caption=TEXT, words="ball")
+
+
+def test_an_explanation_is_shown_in_three_lines(captioner, image):
+    e = explain(captioner, image, caption=TEXT, words=["dog", "the"], contrast="cat")
+    height, width, channels = e.features.shape[1:]
+    assert (
+        repr(e)
+        == str(e)
+        == (
+            f"Explanation (lrp, alpha1_beta0, not 'cat') of {TEXT!r}\n"
+            "  words: dog, the\n"
+            f"  pixels (2, 224, 224, 3), features (2, {height}, {width}, {channels}), "
+            "preceding_words (2, 7)"
+        )
+    )
+    _, (encoded,) = captioner.encode_each([image])
+    assert len(repr(encoded)) < 80
 
 
 def test_pixels_are_red_green_blue_like_the_image(image):

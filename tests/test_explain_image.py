@@ -85,6 +85,101 @@ def test_problems_of_a_photo_name_it(photo, tmp_path, capsys):
     assert f"{photo}: 'ball' is not in the caption" in capsys.readouterr().err
 
 
+@pytest.fixture
+def unloadable(tiny, monkeypatch):
+    """Fails the test where the script loads a captioner."""
+    monkeypatch.setattr(explain_image, "load_captioner", pytest.fail)
+
+
+def test_an_earlier_explanation_is_refused_before_the_model_loads(
+    photo, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    assert run(photo, *options) == 0
+    page = output / "scene" / "report.html"
+    before = page.stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(explain_image, "load_captioner", pytest.fail)
+        assert run(photo, *options) == 2
+    message = f"{output / 'scene'} exists already. Explain what is not yet (--resume)"
+    assert message in capsys.readouterr().err
+    assert run(photo, *options, "--resume") == 0
+    assert page.stat().st_mtime_ns == before
+    assert run(photo, *options, "--overwrite") == 0
+    assert page.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize("name", ["b/report.html", "index.html"])
+def test_what_lies_in_the_output_is_refused(unloadable, photo, tmp_path, capsys, name):
+    photos, output = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for stem in "ab":
+        Image.open(photo).save(photos / f"{stem}.png")
+    (output / name).parent.mkdir(parents=True)
+    (output / name).touch()
+    assert run(photos, "--output", output) == 2
+    assert f"{output / name.split('/')[0]} exists already" in capsys.readouterr().err
+
+
+def test_words_that_the_caption_lacks_are_named(photo, tmp_path, caplog):
+    output = tmp_path / "out"
+    options = ["--caption", TEXT, "--words", "dog,ball", "--output", output]
+    assert run(photo, *options) == 0
+    summary = json.loads((output / "scene" / "explanation.json").read_text())
+    assert [word["word"] for word in summary["words"]] == ["dog"]
+    assert f"'ball' is not in the caption '{TEXT}'; the other" in caplog.text
+
+
+def test_several_methods_are_named_by_either_option(photo, tmp_path):
+    names = {}
+    for option, text in (("--method", "lrp,attention"), ("--methods", "all")):
+        output = tmp_path / option
+        words = ["--caption", TEXT, "--words", "dog"]
+        assert run(photo, *words, option, text, "--output", output) == 0
+        found = (output / "scene").iterdir()
+        names[option] = {path.name for path in found if path.is_dir()}
+    assert names["--method"] == {"lrp", "attention"}
+    assert names["--methods"] == {n for n, m in METHODS.items() if not m.is_extra}
+
+
+def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
+    folder, words = tmp_path / "out" / "scene", ["--caption", TEXT, "--words", "dog"]
+    options = [*words, "--output", tmp_path / "out", "--overwrite", "--method"]
+    common = {"photo.jpg", "report.html", "settings.json"}
+    folder.mkdir(parents=True)
+    (folder / "mine.txt").touch()  # stays
+    for methods, expected in (
+        ("lrp,attention", {"lrp", "attention", *common}),
+        ("gradient", FILES),
+        ("lrp,gradient", {"lrp", "gradient", *common}),
+    ):
+        assert run(photo, *options, methods) == 0
+        assert {path.name for path in folder.iterdir()} == expected | {"mine.txt"}
+
+
+def test_a_namesake_that_comes_later_renames_no_folder(photo, tmp_path):
+    photos, output = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.open(photo).save(photos / name)
+    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    assert run(photos, *options) == 0
+    before = (output / "a" / "report.html").stat().st_mtime_ns
+    Image.open(photo).save(photos / "a.jpg")  # comes before a.png by name
+    assert run(photos, *options, "--resume") == 0
+    assert (output / "a" / "report.html").stat().st_mtime_ns == before
+    for folder, name in (("a", "a.png"), ("a-2", "a.jpg"), ("b", "b.png")):
+        record = json.loads((output / folder / "settings.json").read_text())
+        assert record["settings"]["photo"] == str(photos / name)
+    Image.open(photo).save(photos / "a.bmp")
+    assert run(photos / "a.bmp", *options) == 0  # is no earlier explanation of it
+    assert (output / "a-3" / "report.html").is_file()
+    assert run(photos / "a.jpg", photos, photo, *options, "--overwrite") == 0
+    found = {path.name for path in output.iterdir()}
+    assert found == {"a", "a-2", "a-3", "b", "scene", "index.html"}
+
+
 def test_names_that_differ_in_case_or_have_only_dots(tmp_path):
     photos = [Path(name) for name in ("a/Dog.jpg", "a/dog.png", "a/...png")]
     folders = report.name_folders(photos, tmp_path)
@@ -114,7 +209,7 @@ def test_rules_are_chosen_and_named(photo, tmp_path):
     options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
     found = {}
     for preset in ("alpha1_beta0", "epsilon_gamma_box"):
-        assert run(photo, *options, "--lrp-preset", preset) == 0
+        assert run(photo, *options, "--lrp-preset", preset, "--overwrite") == 0
         folder = tmp_path / "out" / "scene"
         summary = json.loads((folder / "explanation.json").read_text())
         assert summary["lrp_preset"] == preset
@@ -189,7 +284,9 @@ def test_wrong_words_are_named(photo, tmp_path, capsys, options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--method", "magic"], "invalid choice: 'magic'"),
+        (["--method", "magic"], "Unknown method 'magic'; expected one of lrp"),
+        (["--methods", "lrp,magic"], "Unknown method 'magic'; expected one of lrp"),
+        (["--resume", "--overwrite"], "not allowed with"),
         (["--beam-size", "0"], "expected 1, 2, 3"),
     ],
 )

@@ -414,20 +414,11 @@ def test_list_images(tmp_path):
         list_images(tmp_path / "empty")
 
 
-def test_list_images_leaves_out_what_is_no_photo(tmp_path, caplog):
+def test_list_images_leaves_out_what_is_no_photo(tmp_path):
     for name in ("a.jfif", "b.JPE", "._b.jpg", "d.heic", "e.avif", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "c.jpg").mkdir()
-    (tmp_path / "more").mkdir()
     assert [path.name for path in list_images(tmp_path)] == ["a.jfif", "b.JPE"]
-    assert (
-        "left out 5 entries that are no images: '._b.jpg', 'c.jpg/', 'd.heic', ..."
-        in (caplog.text)
-    )
-    caplog.clear()
-    (tmp_path / "c.jpg" / "a.png").touch()
-    list_images(tmp_path / "c.jpg")
-    assert not caplog.text
 
 
 @pytest.mark.parametrize("suffix", IMAGE_SUFFIXES)
@@ -445,3 +436,30 @@ def test_only_the_named_formats_are_opened(tmp_path, name):
     image.save(tmp_path / "photo.jpg", format=name)
     with pytest.raises(ImageError, match="not an image that Pillow can read as one of"):
         load_image(tmp_path / "photo.jpg")
+
+
+def test_what_a_folder_holds_beside_images_is_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in ("a.png", ".a.png", ".DS_Store", "notes.txt"):
+        (tmp_path / name).touch()
+    assert list_images(tmp_path) == [tmp_path / "a.png"] and len(caplog.records) == 1
+    for name in ("f", "g", "h", "e.jpg"):
+        (tmp_path / name).mkdir()
+    caplog.clear()
+    assert list_images(tmp_path) == [tmp_path / "a.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}: left out are hidden files (.DS_Store, .a.png), "
+        "subfolders (e.jpg, f, g and 1 more), other files (notes.txt)."
+    ]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(
+        ImageError, match=r"It has hidden files .* Name a folder of images"
+    ):
+        list_images(tmp_path)
+
+
+def test_nothing_is_told_of_a_folder_of_images(tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "a.png").touch()
+    list_images(tmp_path)
+    assert not caplog.records

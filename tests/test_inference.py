@@ -16,6 +16,7 @@ from dataset import DATASETS
 from dataset.records import CaptionedImage
 from dataset.scenes import render_scene
 from dataset.scenes.other_layouts import write_like_coco2017
+from keras_lrp import __version__
 from scoring import captioning
 from scoring import captions as metrics
 from scoring.caption_files import CaptionFiles, number_ids
@@ -98,6 +99,7 @@ def test_coco_reads_the_results_and_every_score_is_kept(coco, output, capsys):
     assert kept["scores"] == expected
     assert kept["missing"] == {}
     assert (kept["num_images"], kept["split"]) == (3, "test")
+    assert kept["version"] == __version__
     printed = capsys.readouterr().out
     assert f"cider      {expected['cider']:.4f}\ntokenizer python\n" in printed
 
@@ -132,7 +134,10 @@ def test_more_captions_than_the_model_keeps_widen_the_beam(photos, output):
         (("12.jpg", "345.jpg"), None, ["12", "345"]),
         ([f"{name}.jpg" for name in COCO_NAMES], None, [42, 581929]),
         ((f"{COCO_NAMES[0]}.jpg", "dog.jpg"), None, [COCO_NAMES[0], "dog"]),
-        (("dog.jpg", "dog.png", "cat.png"), None, ["dog.jpg", "dog.png", "cat.png"]),
+        (("dog.jpg", "dog.png", "cat.png"), None, ["dog.jpg", "dog.png", "cat"]),
+        (("dog.png", "cat.png"), None, ["dog", "cat"]),
+        (("a.jpg", "a.png", "a.png.gif"), None, ["a.jpg", "a.png", "a.png.gif"]),
+        (("a.png", "a.png.gif"), None, ["a", "a.png.gif"]),
     ],
 )
 def test_ids_are_numbers_where_they_are_those_of_coco(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from keras_lrp import __version__
 from scoring.journal import Journal, refuse_existing
 from scoring.score_files import ScoreFiles
 
@@ -70,7 +71,8 @@ def test_results_of_other_scores_do_not_stay(tmp_path):
     files = ScoreFiles(tmp_path / "scores.v2.json", (".csv", "-best.png"))
     files.write_results({"mean": 0.5})
     files.write("-best.png", b"picture")
-    assert json.loads(files.results.read_text()) == {"mean": 0.5}
+    expected = {"mean": 0.5, "version": __version__}
+    assert json.loads(files.results.read_text()) == expected
     assert (tmp_path / "scores.v2-best.png").read_bytes() == b"picture"
     with pytest.raises(ValueError, match=r"scores.v2.json exists already"):
         files.refuse_existing()

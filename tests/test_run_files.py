@@ -79,7 +79,7 @@ def test_shipped_captioners_are_listed(run, tmp_path, monkeypatch, capsys):
         folder = shutil.copytree(run, tmp_path / "pretrained" / name)
         scores = dict.fromkeys(names, 0.1 * number + 0.01)
         (folder / "scores.json").write_text(json.dumps({"dev": scores}))
-    assert shipped_list.main() == 0
+    assert shipped_list.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["name", "dataset", "encoder", *names, "size"]
     expected = ["one", "flickr30k", "vgg16", *["0.110"] * 4, "0", "MB"]

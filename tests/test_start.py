@@ -32,6 +32,8 @@ def test_the_options_of_python_are_those_of_the_command_line():
         new_config(TrainingOptions(**paths, preset="flickr"))
     with pytest.raises(ValueError, match="in r is either resumed or overwritten"):
         TrainingOptions(**paths, resume=True, overwrite=True)
+    with pytest.raises(ValueError, match="limit must be a whole number, 1 or above"):
+        TrainingOptions(**paths, limit=0)
 
 
 def test_learning_rate_rises_and_falls():

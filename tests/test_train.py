@@ -31,7 +31,7 @@ from dataset.vocabulary import Vocabulary, split_words
 from models.captioner import Captioner, load_captioner
 from models.encoders import build_encoder
 from models.run_files import RUN_FILES
-from training.callbacks import BACKUP, Backup, averaged_weights
+from training.callbacks import BACKUP, Backup, averaged_weights, show_progress
 from training.data import read_split
 from training.dev_scores import read_captions, write_captions
 from training.export import __main__ as export
@@ -267,6 +267,36 @@ def contents(run):
     return {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
 
 
+def assert_progress_is_plain(lines, num_batches):
+    """Without a terminal an epoch has one line, and the samples stand below it."""
+    (place,) = (n for n, line in enumerate(lines) if line.startswith("val_cider "))
+    assert re.match(
+        rf"{num_batches}/{num_batches} - \d+s - .* loss: ", lines[place - 1]
+    )
+    assert all(line.startswith("  ") for line in lines[place + 1 :][:1])
+    assert not any("\x1b" in line or "\b" in line for line in lines)
+
+
+def test_the_bar_of_a_terminal_ends_before_the_samples(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    said = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: print("  sample"))
+    shown = show_progress([said])
+    assert shown["verbose"] == 1
+    callbacks = keras.callbacks.CallbackList(
+        **shown, add_progbar=True, epochs=1, steps=2
+    )
+    assert (
+        sum(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks.callbacks)
+        == 1
+    )
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(0)
+    callbacks.on_train_batch_end(0, {"loss": 1.0})
+    callbacks.on_epoch_end(0, {"loss": 1.0})
+    *_, bar, sample = capsys.readouterr().out.splitlines()
+    assert "loss: 1.0000" in bar and sample == "  sample"
+
+
 def test_an_existing_run_is_replaced(copied, data_dir, capsys):
     """By one of three images, the last one a batch of its own, and another seed."""
     before = contents(copied)
@@ -276,6 +306,7 @@ def test_an_existing_run_is_replaced(copied, data_dir, capsys):
     output = capsys.readouterr().out.splitlines()
     assert output[-2:] == ["tokenizer python", str(copied)]
     assert sum(line.startswith("  8.png: ") for line in output) == 1
+    assert_progress_is_plain(output, num_batches=2)
     assert not any(line.startswith("  11.png: ") for line in output)
     assert len(read_history(copied)) == 1
     after = contents(copied)

@@ -66,8 +66,12 @@ def test_the_wheel_holds_the_library_alone(wheel):
 
 
 def test_the_version_is_the_projects():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == keras_lrp.__version__
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in settings["project"]
+    dynamic = settings["tool"]["setuptools"]["dynamic"]
+    assert dynamic["version"] == {"attr": "keras_lrp.__version__"}
+    citation = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {keras_lrp.__version__}" in citation
 
 
 def test_it_explains_from_another_folder(wheel, tmp_path):

@@ -3,8 +3,9 @@
 import contextlib
 import csv
 import io
+import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -56,9 +57,34 @@ class Validation(keras.callbacks.Callback):
                 self.best = logs[MONITOR]
                 self.model.save_run(self.folder)
                 write_captions(self.folder, images, captions)
-        print(f"\n{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
+        print(f"{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
         for image, caption in zip(images[:NUM_SAMPLES], captions, strict=False):
             print(f"  {image.path.name}: {caption}")
+
+
+class Progress(keras.callbacks.ProgbarLogger):
+    """Keras' progress, handed over as one of several callbacks.
+
+    Attributes:
+        async_safe: Keras need not wait for it after every batch, as for its own.
+    """
+
+    async_safe = True
+
+
+def show_progress(callbacks: Sequence[keras.callbacks.Callback]) -> dict:
+    """Returns what Keras shows its progress with: a bar on a terminal, else lines.
+
+    The progress is the first callback, so that others print below its line.
+
+    Args:
+        callbacks: All others.
+    """
+    is_seen = sys.stdout.isatty()
+    return {
+        "callbacks": [Progress(), *callbacks],
+        "verbose": 1 if is_seen else 2,
+    }
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dataset import CaptionedImage
 from dataset.files import write_whole
+from keras_lrp import __version__
 from models.captioner import Captioner
 from training.data import EncodedImages
 
@@ -80,6 +81,7 @@ def write_scores(
 ) -> Scores:
     """Scores the captions of dev and keeps the scores; returns them."""
     scores = score_images(images, captions, metrics, score)
-    text = json.dumps({"dev": scores}, indent=2) + "\n"
+    content = {"dev": scores, "version": __version__}
+    text = json.dumps(content, indent=2) + "\n"
     write_whole(folder / SCORES, text.encode())
     return scores

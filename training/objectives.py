@@ -9,6 +9,7 @@ from config import Config
 from models.captioner import Captioner
 from models.lrp_inference import LRPInferenceCaptioner
 from models.objective import Adam, TokenCrossEntropy, token_accuracy
+from training.callbacks import show_progress
 from training.devices import JIT_COMPILE
 from training.self_critical import fit_self_critical
 
@@ -46,7 +47,7 @@ def fit_batches(
         epochs=captioner.config.epochs,
         initial_epoch=first,
         shuffle=False,  # the batches are shuffled; Keras' order cannot be resumed
-        callbacks=callbacks,
+        **show_progress(callbacks),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from dataset.batches import CaptionBatches, pack_captions
 from models.captioner import Captioner
+from training.callbacks import show_progress
 from training.cider_reward import CiderReward
 
 
@@ -45,12 +46,11 @@ def fit_self_critical(
     reward = CiderReward(batches.captions)
     epochs = captioner.config.epochs
     callbacks = keras.callbacks.CallbackList(
-        callbacks,
         add_progbar=True,
         model=captioner,
-        verbose=1,
         epochs=epochs,
         steps=len(batches),
+        **show_progress(callbacks),
     )
     captioner.stop_training = False
     callbacks.on_train_begin()

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from command_line import WHOLE, Part
-from config import Config, choose
+from config import Config, choose, whole_number
 from dataset import DATASETS, CaptionedImage
 from dataset.vocabulary import Vocabulary
 from models.captioner import Captioner, load_captioner
@@ -54,7 +54,8 @@ class TrainingOptions:
         coordinator: The address of the first host.
 
     Raises:
-        ValueError: A run is to be both resumed and replaced.
+        ValueError: A run is to be both resumed and replaced, or the limit is no number
+            of images.
     """
 
     run: Path
@@ -77,6 +78,8 @@ class TrainingOptions:
     def __post_init__(self):
         if self.resume and self.overwrite:
             raise ValueError(f"The run in {self.run} is either resumed or overwritten.")
+        if self.limit is not None:
+            whole_number("limit", self.limit)
 
 
 def find_start(options: TrainingOptions) -> Captioner | None:

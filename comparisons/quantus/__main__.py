@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import positive
+from command_line import make_parser, positive
 from comparisons.environment import ask_worker, build_environment
 from comparisons.findings import report_findings
 from comparisons.quantus.comparisons import Comparison, draw_comparisons
@@ -36,10 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m comparisons.quantus",
-        description=__doc__.partition("\n")[0],
-    )
+    parser = make_parser(__doc__, "python -m comparisons.quantus")
     parser.add_argument("--cases", type=positive, default=200, help="of each kind")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     return parser.parse_args(argv)

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import run_script
+from command_line import make_parser, run_script
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from dataset.scenes.scenes import write_scenes
 
@@ -21,13 +21,19 @@ LAYOUTS = {
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--layout", choices=LAYOUTS, default="scenes")
-    parser.add_argument("--train", type=int, default=800, help="number of images")
-    parser.add_argument("--dev", type=int, default=100)
-    parser.add_argument("--test", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = make_parser(__doc__, "python -m dataset.scenes")
+    add = parser.add_argument
+    add("--output", type=Path, required=True, metavar="DIR", help="folder to write")
+    add("--layout", choices=LAYOUTS, default="scenes", help="whose files are written")
+    for split, count in (("train", 800), ("dev", 100), ("test", 100)):
+        add(
+            f"--{split}",
+            type=int,
+            default=count,
+            metavar="N",
+            help=f"number of images of {split}",
+        )
+    add("--seed", type=int, default=0, metavar="N", help="of the drawing")
     return parser.parse_args(argv)
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from config import Config
 from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
+from dataset.progress import progress
 from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
 from dataset.scenes.captions import SceneObject, plural, write_captions
 from dataset.scenes.drawing import KINDS, draw_scene
@@ -153,7 +153,7 @@ def _write_splits(
     for name in ("images", "objects", "text"):
         (folder / name).mkdir(parents=True)
     lines = []
-    with tqdm(total=sum(num_images.values()), desc="Rendering scenes") as progress:
+    with progress(total=sum(num_images.values()), desc="Rendering scenes") as bar:
         for split, number in num_images.items():
             names = []
             for index in range(number):
@@ -163,7 +163,7 @@ def _write_splits(
                 name = _write_scene(folder, f"{split}_{index:06d}", scene)
                 names.append(name)
                 lines += [f"{name}#{k}\t{c}" for k, c in enumerate(scene.captions)]
-                progress.update()
+                bar.update()
             write_lines(folder / f"text/scenes.{split}Images.txt", names)
     write_lines(folder / "text/scenes.token.txt", lines)
 

@@ -1,5 +1,6 @@
 """Why the captioner wrote each word: the public face of all explanation methods."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.explanation import Explanation
 from models.explainers.methods import (
     LRP_PRESET,
+    METHODS,
     Method,
     choose_method,
     refuse_methods,
 )
+from models.generation.beam_search import check_search
 
 
 def explain(
@@ -36,15 +39,16 @@ def explain(
         image: An image file, or RGB pixels uint8 of the encoder's size (224, 224, 3).
         method: A name from METHODS.
         caption: The text to explain; the captioner's own if None.
-        words: Explain only these words of the caption; all if None.
+        words: Explain only these words of the caption; all if None. Those that the
+            caption lacks are left out, with a warning.
         contrast: Explain why each word and not this one: the difference of the logits.
         beam_size: Of the search for the caption; the captioner's own if None.
         lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS.
 
     Raises:
         ImageError: The file cannot be read as an image.
-        ValueError: The method is unknown, a word is not in the caption or the
-            vocabulary, or there is nothing to explain.
+        ValueError: The method is unknown, no word is in the caption, a word is not in
+            the vocabulary, or there is nothing to explain.
     """
     return explain_each(
         captioner, image, [method], caption, words, contrast, beam_size, lrp_preset
@@ -65,9 +69,7 @@ def explain_each(
 
     See `explain`; the explanations come in the order of the methods.
     """
-    for name in methods:
-        choose_method(name, lrp_preset)  # refuses unknown names before any work
-    refuse_methods(methods, captioner)
+    wanted = _check_call(captioner, methods, words, beam_size, lrp_preset)
     features, (encoded,) = captioner.encode_each([_pixels_of(image, captioner)])
     if caption is not None:
         tokens = known_tokens(captioner, caption)
@@ -76,7 +78,7 @@ def explain_each(
         tokens = np.asarray(found.tokens, "int32")
         if not len(tokens):
             raise ValueError("The captioner found no word for this photo.")
-    steps = _steps(tokens, captioner, words)
+    steps = _steps(tokens, captioner, wanted)
     return explain_encoded(
         captioner, encoded, tokens, steps, methods, contrast, lrp_preset
     )
@@ -129,6 +131,38 @@ def explain_encoded(
     ]
 
 
+def _check_call(
+    captioner: Captioner, methods, words, beam_size, lrp_preset: str
+) -> list[str] | None:
+    """Refuses what cannot be explained before any work; returns the wanted words."""
+    if not isinstance(captioner, Captioner):
+        raise ValueError(
+            f"captioner must be a Captioner; received {captioner!r}. Load it with "
+            "load_captioner."
+        )
+    if isinstance(methods, str) or not methods:
+        raise ValueError(
+            f'methods must be a list of names, as ["lrp"]; received {methods!r}. '
+            f"There are {', '.join(METHODS)}."
+        )
+    for name in methods:
+        choose_method(name, lrp_preset)
+    refuse_methods(methods, captioner)
+    check_search(beam_size)
+    return None if words is None else _split_wanted(words)
+
+
+def _split_wanted(words: str | Sequence[str]) -> list[str]:
+    given = [words] if isinstance(words, str) else list(words)
+    wanted = [part for word in given for part in split_words(str(word))]
+    if not wanted:
+        raise ValueError(
+            "No word to explain was named: words must name some of the caption's; "
+            f"received {words!r}. Leave it out to explain all."
+        )
+    return wanted
+
+
 def _arrays(
     captioner: Captioner, encoded: EncodedImage, method: Method, stage: DecoderStage
 ) -> dict[str, np.ndarray | None]:
@@ -152,15 +186,18 @@ def _arrays(
 
 
 def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:
-    if not isinstance(image, np.ndarray):
+    if isinstance(image, (str, Path)):
         return load_image(image)
     expected = captioner.encoder.input_shape[1:]
-    if image.dtype != np.uint8 or image.shape != expected:
-        raise ValueError(
-            f"An image must be uint8 {expected}, or a file; received {image.dtype} "
-            f"{image.shape}."
-        )
-    return image
+    if not isinstance(image, np.ndarray):
+        received = repr(image)
+    elif image.dtype != np.uint8 or image.shape != expected:
+        received = f"{image.dtype} {image.shape}"
+    else:
+        return image
+    raise ValueError(
+        f"An image must be uint8 {expected}, or a file; received {received}."
+    )
 
 
 def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
@@ -170,6 +207,8 @@ def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
         ValueError: The caption is empty, too long or has words that the captioner
             does not know; all of them are named.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"A caption must be a text; received {text!r}.")
     vocabulary = captioner.vocabulary
     unknown = vocabulary.unknown_words(text)
     if unknown:
@@ -185,18 +224,18 @@ def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
     return vocabulary.encode(text, longest)[:-1]
 
 
-def _steps(tokens: np.ndarray, captioner: Captioner, words) -> np.ndarray:
-    if words is None:
+def _steps(
+    tokens: np.ndarray, captioner: Captioner, wanted: list[str] | None
+) -> np.ndarray:
+    """Returns the places of the wanted words; names those that are not there."""
+    if wanted is None:
         return np.arange(len(tokens))
     names = [captioner.vocabulary.words[token] for token in tokens]
-    words = [words] if isinstance(words, str) else words
-    wanted = [part for word in words for part in split_words(word)]
-    missing = [word for word in wanted if word not in names]
-    if not wanted:
-        raise ValueError("No word to explain was named.")
+    missing = [word for word in dict.fromkeys(wanted) if word not in names]
+    listed, verb = ", ".join(map(repr, missing)), "are" if missing[1:] else "is"
+    lacks = f"{listed} {verb} not in the caption {' '.join(names)!r}"
+    if not set(wanted) & set(names):
+        raise ValueError(f"{lacks}. Name words of it.")
     if missing:
-        raise ValueError(
-            f"{', '.join(map(repr, missing))} is not in the caption "
-            f"{' '.join(names)!r}."
-        )
+        logging.warning("%s; the other words are explained.", lacks)
     return np.asarray([step for step, name in enumerate(names) if name in wanted])

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from dataset.files import write_whole
+from keras_lrp import __version__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """Why each word of a caption was predicted.
 
@@ -58,6 +59,17 @@ class Explanation:
     logits: np.ndarray
     log_probabilities: np.ndarray
     lost: np.ndarray
+
+    def __repr__(self):
+        """Returns what an explanation is of, in three lines and without its arrays."""
+        of = [self.method, self.lrp_preset, self.contrast and f"not {self.contrast!r}"]
+        names = ("pixels", "features", "preceding_words")
+        shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
+        return (
+            f"Explanation ({', '.join(filter(None, of))}) of {self.caption!r}\n"
+            f"  words: {', '.join(self.words)}\n"
+            f"  {shapes}"
+        )
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `explanation.json` and `explanation.npz`; returns their paths.
@@ -107,7 +119,8 @@ class Explanation:
             for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
         ]
         names = ("caption", "method", "lrp_preset", "contrast")
-        return {name: getattr(self, name) for name in names} | {"words": words}
+        what = {name: getattr(self, name) for name in names}
+        return what | {"version": __version__, "words": words}
 
 
 def _number(value: float) -> float | None:

@@ -1,6 +1,7 @@
 """The methods of explanation: from a decoder's stage to relevance of the pixels."""
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from models.explainers.occlusion import occlude_image, occlude_words
 
 RELEVANCE = RelevanceOperations()
 GRADIENT = GradientOperations()
+ALL = "all"  # stands for every method but the extras
 LRP_PRESET = "alpha1_beta0"  # the paper's
 LRP_PRESETS = tuple(n for n in PRESETS if n not in ("gradient", "guided_backprop"))
 
@@ -66,7 +68,7 @@ def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
     Raises:
         ValueError: There is no such method or preset.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise ValueError(
             f"Unknown method {name!r}; expected one of {', '.join(METHODS)}."
         )
@@ -86,12 +88,25 @@ def choose_methods(names: str, captioner: Captioner) -> list[str]:
     Raises:
         ValueError: There is no such method, or it has no meaning for the captioner.
     """
-    if names == "all":
-        fitting = [name for name, m in METHODS.items() if m.fits(captioner)]
-        return [name for name in fitting if name not in EXTRAS]
-    chosen = list(dict.fromkeys(names.split(",")))
+    fitting = [name for name, m in METHODS.items() if m.fits(captioner)]
+    fast = [name for name in fitting if name not in EXTRAS]
+    meant = [fast if name == ALL else [name] for name in split_methods(names)]
+    chosen = list(dict.fromkeys(itertools.chain(*meant)))
     refuse_methods(chosen, captioner)
     return chosen
+
+
+def split_methods(names: str) -> list[str]:
+    """Returns the names in "lrp,attention"; "all" stays as it is.
+
+    Raises:
+        ValueError: There is no such method.
+    """
+    split = [name.strip() for name in names.split(",")]
+    for name in split:
+        if name != ALL:
+            choose_method(name)
+    return split
 
 
 def refuse_methods(names: Sequence[str], captioner: Captioner) -> None:

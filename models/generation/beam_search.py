@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from config import not_negative, whole_number
+
 IMPOSSIBLE = -np.inf
 
 
@@ -22,6 +24,20 @@ class Hypotheses(NamedTuple):
     tokens: np.ndarray
     log_probabilities: np.ndarray
     scores: np.ndarray
+
+
+def check_search(
+    beam_size: int | None = None, length_penalty: float | None = None
+) -> None:
+    """Refuses numbers that no search has; None, for a default, is none of them.
+
+    Raises:
+        ValueError: Which number, what was expected and what was received.
+    """
+    if beam_size is not None:
+        whole_number("beam_size", beam_size)
+    if length_penalty is not None:
+        not_negative("length_penalty", length_penalty)
 
 
 def beam_search(

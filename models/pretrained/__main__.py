@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from command_line import make_parser
 from config import Config
 from models.run_files import shipped_captioners
 
@@ -27,8 +28,9 @@ def describe(folder: Path) -> list[str]:
     ]
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Prints the table; the scores are those of the dev split."""
+    make_parser(__doc__, "python -m models.pretrained").parse_args(argv)
     header = ["name", "dataset", "encoder", *SCORES, "size"]
     folders = shipped_captioners()
     rows = [header, *(describe(folders[name]) for name in sorted(folders))]

@@ -3,21 +3,31 @@
 python -m training.export RUN --data-dir DIR --output models/pretrained/NAME
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from command_line import fill_options, not_negative, run_script, split_names
+from command_line import (
+    add_cache_option,
+    fill_options,
+    make_parser,
+    not_negative,
+    run_script,
+    split_names,
+)
 from scoring.captions import check_metrics, score_captions, score_lines
 from training.export import ExportOptions, export
 
 
 def parse(argv: list[str] | None) -> ExportOptions:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.export", description=__doc__.splitlines()[0]
+    parser = make_parser(__doc__, "python -m training.export")
+    parser.add_argument(
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="run directories; the weights of several are averaged",
     )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     parser.add_argument(
         "--shares",
         type=float,
@@ -25,13 +35,19 @@ def parse(argv: list[str] | None) -> ExportOptions:
         metavar="X",
         help="of each run in the average; default: equal ones",
     )
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--cache-dir", type=Path, default=Path("cache"))
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, metavar="DIR", help="the dataset's"
+    )
+    add_cache_option(parser)
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder to write"
+    )
     parser.add_argument(
         "--metrics",
         type=split_names,
         default="bleu,meteor,rouge_l,cider",
+        metavar="NAME,...",
+        help="of the captions of dev",
     )
     parser.add_argument(
         "--length-penalty",
