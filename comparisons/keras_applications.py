@@ -18,6 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from command_line import make_parser
+
 PRESETS = ("alpha1_beta0", "alpha2_beta1", "epsilon_plus", "epsilon", "gradient")
 GIGABYTES = 8
 SIZES = (64, 96, 128, 224, 331)
@@ -51,11 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--models", nargs="+", help="default: all")
-    parser.add_argument("--presets", nargs="+", default=PRESETS)
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser = make_parser(__doc__, "python -m comparisons.keras_applications")
+    add = parser.add_argument
+    add("--models", nargs="+", metavar="NAME", help="functions; default: all")
+    add("--presets", nargs="+", default=PRESETS, metavar="NAME", help="of keras_lrp")
+    add("--output", type=Path, metavar="FILE", help="a JSON file for the figures")
+    add("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
