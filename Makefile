@@ -7,15 +7,15 @@ JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 
 # On JAX: all but the tests of words, arrays and files, where no backend computes, of
-# scripts whose own code calls none, and of networks of full size. A new file of tests
-# runs on both.
+# scripts whose own code calls none, of networks of full size, and of graphs and rules,
+# which other tests run through on every kind of layer. A new file of tests runs on both.
 ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions chair \
 	check coco command_line comparisons config convert_original datasets \
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
 	experiments explain_image explained_images faithfulness feature_cache flickr \
-	hallucination help images imports inference journal keras_applications localization \
+	graph hallucination help images imports inference journal keras_applications localization \
 	object_words presets quiet_start randomisation read_ahead report roc roc_figures \
-	run_files scenes score_figures score_tables similarity start tensorboard_logs \
+	rules run_files scenes score_figures score_tables similarity start tensorboard_logs \
 	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \
 	$(foreach name, a_killed_run_goes_on_exactly the_benchmark_compares_in_one_run \
 	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name)) \
