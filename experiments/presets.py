@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+import quiet_start  # noqa: F401
 from command_line import fill_options, make_parser, positive, run_script
 from dataset.files import write_whole
 from dataset.images import list_images, load_image
-from keras_lrp import LRP, PRESETS
+from keras_lrp import LRP, PRESETS, Gradient
 from models.encoders import preprocess
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
 from report.canvas import QUIET, blank_page, png, show_at, shrink, text_at
@@ -99,6 +100,8 @@ def picture(photos: np.ndarray, found: dict[str, np.ndarray], scores: np.ndarray
         name = text_at(figure, left, top + 0.24, preset, size=10, weight="bold")
         shrink(figure, name, TILE)
         taken = f"of 1 arrives {pixels.sum((1, 2, 3)).mean():.2f}"
+        if PRESETS[preset]["convolution"] == Gradient():
+            taken = "the logit's derivative"
         text_at(figure, left, top + 0.08, taken, size=8, color=QUIET)
         for row, heat in enumerate(heatmaps(pixels)):
             bottom = top - (row + 1) * (TILE + GAP) + GAP
