@@ -146,7 +146,7 @@ def _edges(box: Sequence[float]) -> Box:
     """Turns a box from COCO's corner and size into its edges, in pixels."""
     if not isinstance(box, list) or len(box) != 4:
         raise ValueError(f"the box {str(box)[:60]} is not [x, y, width, height]")
-    x, y, width, height = box
+    (x, y), (width, height) = box[:2], box[2:]
     return Box(x, y, x + width, y + height)
 
 

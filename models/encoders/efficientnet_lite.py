@@ -6,6 +6,7 @@ publishes (Apache-2.0), in PyTorch's layout and names.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -13,14 +14,34 @@ from keras import layers
 
 EPSILON = 1e-3  # of batch-norms
 STEM, HEAD, CLASSES = 32, 1280, 1000
-STAGES = (  # repeats, stride, expansion, kernel size, channels
-    (1, 1, 1, 3, 16),
-    (3, 2, 6, 3, 24),
-    (3, 2, 6, 5, 48),
-    (4, 2, 6, 3, 88),
-    (4, 1, 6, 5, 120),
-    (5, 2, 6, 5, 208),
-    (1, 1, 6, 3, 352),
+
+
+class Stage(NamedTuple):
+    """Blocks of one kind.
+
+    Attributes:
+        repeats: How many.
+        stride: Of the first one.
+        expansion: How many times as many channels the block works on.
+        size: Of the filters.
+        channels: That each block hands over.
+    """
+
+    repeats: int
+    stride: int
+    expansion: int
+    size: int
+    channels: int
+
+
+STAGES = (
+    Stage(1, 1, 1, 3, 16),
+    Stage(3, 2, 6, 3, 24),
+    Stage(3, 2, 6, 5, 48),
+    Stage(4, 2, 6, 3, 88),
+    Stage(4, 1, 6, 5, 120),
+    Stage(5, 2, 6, 5, 208),
+    Stage(1, 1, 6, 3, 352),
 )
 
 
@@ -44,10 +65,9 @@ def build_efficientnet_lite2(
     inputs = keras.Input(input_shape)
     x = _normalized(_convolution(STEM, 3, 2, "stem"), inputs, "stem")
     number = 0
-    for repeats, stride, expansion, size, channels in STAGES:
-        for repeat in range(repeats):
-            step = stride if repeat == 0 else 1
-            x = _block(x, f"block{number}", step, expansion, size, channels)
+    for stage in STAGES:
+        for repeat in range(stage.repeats):
+            x = _block(x, f"block{number}", stage, stage.stride if repeat == 0 else 1)
             number += 1
     x = _normalized(_convolution(HEAD, 1, 1, "head"), x, "head")
     if include_top:
@@ -79,19 +99,23 @@ def _normalized(layer, x, name: str, rectified: bool = True):
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if rectified else x
 
 
-def _block(x, name: str, stride: int, expansion: int, size: int, channels: int):
+def _block(x, name: str, stage: Stage, stride: int):
     """Expands, filters each channel, projects; adds the input where it fits."""
     source = x
-    if expansion > 1:
-        wide = _convolution(expansion * x.shape[-1], 1, 1, f"{name}_expand")
+    if stage.expansion > 1:
+        wide = _convolution(stage.expansion * x.shape[-1], 1, 1, f"{name}_expand")
         x = _normalized(wide, x, f"{name}_expand")
     filters = layers.DepthwiseConv2D(
-        size, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv"
+        stage.size,
+        stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}_depthwise_conv",
     )
     x = _normalized(filters, x, f"{name}_depthwise")
-    narrow = _convolution(channels, 1, 1, f"{name}_project")
+    narrow = _convolution(stage.channels, 1, 1, f"{name}_project")
     x = _normalized(narrow, x, f"{name}_project", rectified=False)
-    if stride == 1 and source.shape[-1] == channels:
+    if stride == 1 and source.shape[-1] == stage.channels:
         x = layers.Add(name=f"{name}_add")([source, x])
     return x
 
