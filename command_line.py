@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeVar
 from tqdm import tqdm
 
 Options = TypeVar("Options")
+DEFAULT_MODEL = "flickr8k-adaptive-attention"
+MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
 
 
 class Part(NamedTuple):

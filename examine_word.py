@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import quiet_start  # noqa: F401
-from command_line import fill_options, run_script
+from command_line import fill_options, run_script, split_names
 from dataset import DATASETS, CaptionedImage
 from evaluation.hallucination import summarize_captions
 from evaluation.roc import Score, best_statistics, measure_scores, to_json
@@ -73,7 +73,7 @@ def parse(argv: list[str] | None) -> WordOptions:
     )
     parsed = parser.parse_args(argv)
     frequent = DATASETS[parsed.dataset].frequent_words
-    words = parsed.words.split(",") if parsed.words else list(frequent)
+    words = split_names(parsed.words) if parsed.words else list(frequent)
     return fill_options(WordOptions, parsed, words=words)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import quiet_start  # noqa: F401
 import report
 from command_line import (
+    DEFAULT_MODEL,
+    MODEL_HELP,
     WHOLE,
     Part,
     add_existing_options,
@@ -20,6 +22,7 @@ from command_line import (
     positive,
     print_beside,
     run_script,
+    split_names,
 )
 from dataset.images import ImageError, list_images, load_image
 from dataset.progress import progress
@@ -27,9 +30,8 @@ from models import Captioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
 from models.explainers.methods import LRP_PRESET, choose_methods
-from scoring.options import MODEL_HELP, add_method_option, add_preset_option
+from scoring.options import add_method_option, add_preset_option
 
-DEFAULT_MODEL = "flickr8k-adaptive-attention"
 INDEX = "index.html"  # in the output, of several photos
 
 
@@ -208,7 +210,7 @@ def explain_photo(
         image,
         choose_methods(options.method, captioner),
         options.caption,
-        None if options.words is None else options.words.split(","),
+        None if options.words is None else split_names(options.words),
         options.contrast,
         options.beam_size,
         options.lrp_preset,

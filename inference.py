@@ -14,6 +14,7 @@ from pathlib import Path
 
 import quiet_start  # noqa: F401
 from command_line import (
+    MODEL_HELP,
     WHOLE,
     Part,
     add_existing_options,
@@ -24,6 +25,7 @@ from command_line import (
     not_negative,
     positive,
     run_script,
+    split_names,
 )
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
@@ -34,7 +36,7 @@ from scoring.caption_files import CaptionFiles, number_ids, to_record
 from scoring.captioning import caption_files, search_settings
 from scoring.captions import METRICS, check_metrics, score_lines, score_possible
 from scoring.journal import read_shards
-from scoring.options import MODEL_HELP, SPLITS
+from scoring.options import SPLITS
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def choose_metrics(text: str | None) -> list[str]:
     """Returns the metrics; refuses those that are named and cannot be computed."""
     if text == "all":
         return list(METRICS)
-    metrics = text.split(",") if text else []
+    metrics = split_names(text) if text else []
     check_metrics(metrics)
     return metrics
 

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import quiet_start  # noqa: F401
 from command_line import (
+    MODEL_HELP,
     add_cache_option,
     add_existing_options,
     fill_options,
@@ -38,7 +39,6 @@ from dataset import DATASETS, CaptionedImage
 from models.captioner import Captioner
 from models.decoders import DECODERS
 from scoring.captions import MetricError, score_lines, score_possible
-from scoring.options import MODEL_HELP
 from training.callbacks import BACKUP, build_callbacks, finished_epochs
 from training.cider_reward import mean_cider
 from training.data import (

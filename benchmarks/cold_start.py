@@ -16,9 +16,7 @@ from PIL import Image
 from skimage import data
 
 from benchmarks import peak_memory
-from command_line import make_parser
-from explain_image import DEFAULT_MODEL
-from scoring.options import MODEL_HELP
+from command_line import DEFAULT_MODEL, MODEL_HELP, make_parser
 
 ROOT = Path(__file__).parents[1]
 

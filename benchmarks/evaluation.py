@@ -16,14 +16,14 @@ from collections.abc import Sequence
 import keras
 
 from benchmarks import peak_memory
-from command_line import make_parser, positive
+from command_line import DEFAULT_MODEL, MODEL_HELP, make_parser, positive
 from dataset.records import CaptionedImage
 from dataset.scenes import read_scenes, write_scenes
 from evaluation.localization import locate, score_location
 from models import Captioner, load_captioner
 from models.explainers.methods import ALL, choose_methods
 from scoring.explained_images import explain_images
-from scoring.options import MODEL_HELP, add_method_option
+from scoring.options import add_method_option
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__, "python -m benchmarks.evaluation")
-    parser.add_argument(
-        "--model", default="flickr8k-adaptive-attention", help=MODEL_HELP
-    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
     parser.add_argument("--images", type=positive, default=8, help="rendered scenes")
     parser.add_argument("--words", type=positive, default=3, help="of each caption")
     add_method_option(parser, "methods", ALL)

@@ -27,7 +27,6 @@ from comparisons.findings import report_findings
 from config import Config
 from dataset.images import load_image
 from keras_lrp import LRP
-from keras_lrp.backend import allow_many_shapes
 from models.encoders import build_encoder, preprocess
 
 BAR = 1e-4
@@ -97,7 +96,6 @@ class Measured:
 def compare(library: Library, argv: Sequence[str] | None = None) -> int:
     """Runs the command of a library; returns its exit code, 1 for a difference."""
     arguments = parse(library, argv)
-    allow_many_shapes()  # every preset and number of words is compiled once
 
     def find() -> dict:
         task = build_task(

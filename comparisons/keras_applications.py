@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from command_line import make_parser
+from dataset.files import write_whole
 
-PRESETS = ("alpha1_beta0", "alpha2_beta1", "epsilon_plus", "epsilon", "gradient")
+TRIED = ("alpha1_beta0", "alpha2_beta1", "epsilon_plus", "epsilon", "gradient")
 GIGABYTES = 8
 SIZES = (64, 96, 128, 224, 331)
 SECONDS = 1800
@@ -46,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "not run" in figures:
             print(f"{name}: {figures['not run']}")
     if arguments.output:
-        arguments.output.write_text(json.dumps(found, indent=1) + "\n")
-        print(arguments.output)
+        content = json.dumps(found, indent=1) + "\n"
+        print(write_whole(arguments.output, content.encode()))
     return 0
 
 
@@ -56,7 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__, "python -m comparisons.keras_applications")
     add = parser.add_argument
     add("--models", nargs="+", metavar="NAME", help="functions; default: all")
-    add("--presets", nargs="+", default=PRESETS, metavar="NAME", help="of keras_lrp")
+    add("--presets", nargs="+", default=TRIED, metavar="NAME", help="of keras_lrp")
     add("--output", type=Path, metavar="FILE", help="a JSON file for the figures")
     add("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import inf
 
 import keras
 from keras import ops, tree
@@ -256,6 +257,10 @@ class Reader:
             min([low for low, _ in intervals] + list(others)),
             max([high for _, high in intervals] + list(others)),
         )
+
+    def sign_of(self, sources: Sequence[int]) -> tuple[float, float]:
+        """[0, inf] where none of these values has a negative entry, else ANY."""
+        return (0.0, inf) if self.hull(sources)[0] >= 0 else ANY
 
     def describe(self, function: Callable) -> Activation | None:
         """Says what kind of activation a function is; None if it is none."""

@@ -59,13 +59,12 @@ def _sum(*coefficients: float) -> Callable:
     def read(reader, call: Call) -> int:
         if len(call.sources) == 1:
             return _rescaling(reader, call)
-        nonnegative = min(coefficients) > 0 and reader.hull(call.sources)[0] >= 0
         return reader.append(
             "sum",
             call,
             call.compute,
             coefficients=coefficients,
-            interval=(0.0, inf) if nonnegative else ANY,
+            interval=reader.sign_of(call.sources) if min(coefficients) > 0 else ANY,
         )
 
     return read

@@ -165,13 +165,12 @@ def _sum(coefficients_of: Callable) -> Callable:
             pairs = zip(coefficients, values, strict=True)
             return sum(v if c == 1.0 else c * v for c, v in pairs)
 
-        nonnegative = min(coefficients) > 0 and reader.hull(call.sources)[0] >= 0
         return reader.append(
             "sum",
             call,
             function,
             coefficients=coefficients,
-            interval=(0.0, np.inf) if nonnegative else ANY,
+            interval=reader.sign_of(call.sources) if min(coefficients) > 0 else ANY,
         )
 
     return read

@@ -23,28 +23,25 @@ def read_convolution(reader, call: Call) -> int:
             shape = (*kernel.shape[:-2], channels, kernel.shape[-1] // channels)
             return depthwise(inputs, ops.reshape(kernel, shape))
 
-    output = reader.append(
-        "convolution",
+    return _append(
+        reader,
         call,
+        "convolution",
         function,
-        weights=_weights(layer, "kernel"),
         stackable=stackable,
         fold=lambda kernel, scale: kernel * scale,
     )
-    return append_activation(reader, call, layer.activation, (output,))
 
 
 def read_depthwise_convolution(reader, call: Call) -> int:
     """Appends a depthwise convolution and its activation."""
-    layer = call.layer
-    output = reader.append(
-        "convolution",
+    return _append(
+        reader,
         call,
-        _convolve(ops.depthwise_conv, layer),
-        weights=_weights(layer, "kernel"),
+        "convolution",
+        _convolve(ops.depthwise_conv, call.layer),
         fold=lambda kernel, scale: kernel * ops.reshape(scale, kernel.shape[-2:]),
     )
-    return append_activation(reader, call, layer.activation, (output,))
 
 
 def read_separable_convolution(reader, call: Call) -> int:
@@ -56,16 +53,16 @@ def read_separable_convolution(reader, call: Call) -> int:
         _convolve(ops.depthwise_conv, layer),
         weights=_weights(layer, "depthwise_kernel", None),
     )
-    output = reader.append(
-        "convolution",
+    return _append(
+        reader,
         call,
+        "convolution",
         lambda x, kernel: ops.conv(x, kernel, data_format="channels_last"),
-        (output,),
+        sources=(output,),
         weights=_weights(layer, "pointwise_kernel"),
         stackable=True,
         fold=lambda kernel, scale: kernel * scale,
     )
-    return append_activation(reader, call, layer.activation, (output,))
 
 
 def read_transposed_convolution(reader, call: Call) -> int:
@@ -83,39 +80,40 @@ def read_transposed_convolution(reader, call: Call) -> int:
             data_format="channels_last",
         )
 
-    output = reader.append(
-        "convolution",
+    return _append(
+        reader,
         call,
+        "convolution",
         function,
-        weights=_weights(layer, "kernel"),
         fold=lambda kernel, scale: kernel * scale[:, None],
     )
-    return append_activation(reader, call, layer.activation, (output,))
 
 
 def read_dense(reader, call: Call) -> int:
     """Appends a dense layer and its activation."""
-    output = reader.append(
-        "dense",
+    return _append(
+        reader,
         call,
+        "dense",
         ops.matmul,
-        weights=_weights(call.layer, "kernel"),
         stackable=True,
         fold=lambda kernel, scale: kernel * scale,
     )
-    return append_activation(reader, call, call.layer.activation, (output,))
 
 
 def read_einsum_dense(reader, call: Call) -> int:
     """Appends a dense layer over chosen axes, and its activation."""
-    layer = call.layer
-    output = reader.append(
-        "dense",
-        call,
-        lambda x, kernel: ops.einsum(layer.equation, x, kernel),
-        weights=_weights(layer, "kernel"),
+    equation = call.layer.equation
+    return _append(
+        reader, call, "dense", lambda x, kernel: ops.einsum(equation, x, kernel)
     )
-    return append_activation(reader, call, layer.activation, (output,))
+
+
+def _append(reader, call: Call, kind: str, function: Callable, **fields) -> int:
+    """Appends a linear step with the layer's kernel and bias, and the activation."""
+    fields = {"weights": _weights(call.layer, "kernel")} | fields
+    output = reader.append(kind, call, function, **fields)
+    return append_activation(reader, call, call.layer.activation, (output,))
 
 
 def _convolve(function: Callable, layer) -> Callable:

@@ -4,7 +4,7 @@ from math import inf
 
 from keras import ops
 
-from keras_lrp.steps import ANY, Call, UnreadableError
+from keras_lrp.steps import Call, UnreadableError
 
 
 def read_product(reader, call: Call) -> int:
@@ -12,13 +12,12 @@ def read_product(reader, call: Call) -> int:
     if len(call.sources) != 2:
         raise UnreadableError(f"it multiplies {len(call.sources)} signals, not 2")
     gate, reason = _find_gate(reader, call)
-    nonnegative = reader.hull(call.sources)[0] >= 0
     return reader.append(
         "product",
         call,
         ops.multiply,
         gate=gate,
-        interval=(0.0, inf) if nonnegative else ANY,
+        interval=reader.sign_of(call.sources),
         reason=reason,
     )
 

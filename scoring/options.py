@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from command_line import (
+    MODEL_HELP,
     WHOLE,
     Part,
     add_existing_options,
@@ -24,7 +25,6 @@ from models.explainers.methods import (
 )
 from scoring.captioning import fingerprint
 
-MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
 SPLITS = ("test", "dev", "train")
 
 

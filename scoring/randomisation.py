@@ -16,16 +16,22 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import fill_options, make_parser, positive, run_script
+from command_line import (
+    DEFAULT_MODEL,
+    MODEL_HELP,
+    fill_options,
+    make_parser,
+    positive,
+    run_script,
+)
 from dataset.images import list_images, load_image
 from dataset.progress import progress
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
 from models.explainers.methods import ALL, choose_methods
-from scoring.options import MODEL_HELP, add_method_option
+from scoring.options import add_method_option
 from scoring.randomised_captioners import randomised_captioners
 
-DEFAULT_MODEL = "flickr8k-adaptive-attention"
 CONTROL = "another photo"
 COLUMNS = ("signed ranks", "absolute ranks", "cosine")
 
