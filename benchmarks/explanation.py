@@ -5,10 +5,11 @@ pass of VGG16 and one backward pass for each word, the words batched: the time o
 forward and backward of an image repeated for every word, less the forward pass of
 the repeated image, plus the forward pass of one. KERAS_BACKEND chooses the backend.
 
-    python -m benchmarks.explanation [--words 12]
+    python -m benchmarks.explanation [--words 12] [--bfloat16]
 """
 
 import argparse
+import itertools
 import resource
 import statistics
 import sys
@@ -36,7 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
     timed = contenders(
-        arguments.decoder, arguments.weights, arguments.words, arguments.presets
+        arguments.decoder,
+        arguments.weights,
+        arguments.words,
+        arguments.presets,
+        (None, "bfloat16") if arguments.bfloat16 else (None,),
     )
     first = {name: seconds(call) for name, call in timed.items()}
     rounds = [
@@ -64,11 +69,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         choices=PRESETS,
         help="rules of the encoder",
     )
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="also with the encoder's backward pass in that precision",
+    )
     return parser.parse_args(argv)
 
 
 def contenders(
-    decoder: str, weights: str | None, num_words: int, presets: Sequence[str]
+    decoder: str,
+    weights: str | None,
+    num_words: int,
+    presets: Sequence[str],
+    precisions: Sequence[str | None] = (None,),
 ) -> dict[str, Callable]:
     """Returns what is timed, by name."""
     keras.utils.set_random_seed(0)
@@ -89,9 +103,10 @@ def contenders(
     relevance = (stage.features * stage.feature_gradient)[None]  # (1, N, h, w, D)
     timed = plain_passes(encoder, image, relevance[0])
     timed[f"decoder, lrp, {decoder}"] = lambda: explain().logits
-    for preset in presets:
-        lrp = LRP(encoder, preset)
-        timed[f"encoder, {preset}"] = lambda p=lrp: p(image, relevance=relevance)
+    for preset, precision in itertools.product(presets, precisions):
+        name = f"encoder, {preset}" + (f", {precision}" if precision else "")
+        lrp = LRP(encoder, preset, precision=precision)
+        timed[name] = lambda p=lrp: p(image, relevance=relevance)
     return timed
 
 
