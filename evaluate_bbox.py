@@ -21,7 +21,7 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
-from models import Captioner, explain, load_captioner
+from models import METHODS, Captioner, explain, load_captioner
 from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
@@ -98,7 +98,7 @@ def draw_examples(
     images: Sequence[CaptionedImage],
     records: list[dict],
     methods: Sequence[str],
-    lrp_preset: str,
+    options: LocalizationOptions,
 ) -> bytes:
     """Explains each method's best and worst words once more and draws them."""
     paths = {image.image_id: image.path for image in images}
@@ -111,7 +111,8 @@ def draw_examples(
             method,
             record["caption"],
             [name],
-            lrp_preset=lrp_preset,
+            lrp_preset=options.lrp_preset,
+            precision=METHODS[method].precision_of(options.precision),
         )
         inside, area = scores[method][RANKED_BY], scores[CHANCE][RANKED_BY]
         facts = f"{percent(inside)} inside, area {percent(area)}"
@@ -141,9 +142,7 @@ def run(options: LocalizationOptions) -> list[str]:
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
     write_tables(files, settings, records)
-    examples = draw_examples(
-        captioner, images, records, settings["methods"], options.lrp_preset
-    )
+    examples = draw_examples(captioner, images, records, settings["methods"], options)
     files.write("-examples.png", examples)
     print(*files.written, sep="\n")
     return problems

@@ -29,8 +29,9 @@ from dataset.progress import progress
 from models import Captioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
-from models.explainers.methods import LRP_PRESET, choose_methods
-from scoring.options import add_method_option, add_preset_option
+from models.explainers.explanation import PRECISION
+from models.explainers.methods import LRP_PRESET, choose_methods, refuse_precision
+from scoring.options import add_method_option, add_rule_options, precision_setting
 
 INDEX = "index.html"  # in the output, of several photos
 
@@ -45,6 +46,7 @@ class ExplainOptions:
         method: Names from METHODS separated by commas, or "all"; see
             `choose_methods`.
         lrp_preset: The encoder's rules in the method lrp.
+        precision: Of the way back through the encoder.
         caption: The text to explain; the captioner's own if None.
         words: These of it, separated by commas; all if None. Those that it lacks are
             left out.
@@ -60,6 +62,7 @@ class ExplainOptions:
     model: str = DEFAULT_MODEL
     method: str = "lrp"
     lrp_preset: str = LRP_PRESET
+    precision: str = PRECISION
     caption: str | None = None
     words: str | None = None
     contrast: str | None = None
@@ -75,6 +78,7 @@ class ExplainOptions:
             "model": self.model,
             "method": self.method,
             "lrp_preset": self.lrp_preset,
+            **precision_setting(self.precision),
             "caption": self.caption,
             "words": self.words,
             "contrast": self.contrast,
@@ -109,7 +113,7 @@ def parse(argv: list[str] | None) -> ExplainOptions:
         metavar="N",
         help="of the search for the caption; default: the model's own",
     )
-    add_preset_option(parser)
+    add_rule_options(parser)
     add(
         "--output",
         type=Path,
@@ -166,8 +170,10 @@ def name_pairs(
     return pairs
 
 
-def check_words(captioner: Captioner, options: ExplainOptions) -> None:
-    """Refuses texts that no photo can be explained with."""
+def check_options(captioner: Captioner, options: ExplainOptions) -> None:
+    """Refuses what no photo can be explained with."""
+    methods = choose_methods(options.method, captioner)
+    refuse_precision(methods, options.precision)
     if options.caption is not None:
         known_tokens(captioner, options.caption)
     if options.contrast is not None:
@@ -214,6 +220,7 @@ def explain_photo(
         options.contrast,
         options.beam_size,
         options.lrp_preset,
+        options.precision,
     )
     paths = report.write_photo(folder, explanations, settings)
     return explanations[0].caption, paths
@@ -225,7 +232,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
     yield from problems
     pairs = name_pairs(photos, options)
     captioner = load_captioner(options.model)
-    check_words(captioner, options)
+    check_options(captioner, options)
     paths, problems = explain_photos(captioner, pairs, options)
     for path in paths:
         print(path)

@@ -10,7 +10,7 @@
 
 from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
 from keras_lrp.presets import PRESETS
-from keras_lrp.propagate import LRP, class_relevance
+from keras_lrp.propagate import LRP, PRECISIONS, class_relevance
 from keras_lrp.rules import (
     AlphaBeta,
     Box,
@@ -27,6 +27,7 @@ from keras_lrp.rules import (
 __version__ = "0.1.0"
 __all__ = [
     "LRP",
+    "PRECISIONS",
     "PRESETS",
     "AlphaBeta",
     "Box",

@@ -18,7 +18,7 @@ from keras_lrp.forward import ForwardCheck, precision_of, read_weights, run_step
 from keras_lrp.graph import call_model, read_graph
 from keras_lrp.presets import choose_rules, refuse_unknown
 
-PRECISIONS = (None, "bfloat16")
+PRECISIONS = ("float32", "bfloat16")  # of the backward pass
 
 
 class LRP:
@@ -43,8 +43,9 @@ class LRP:
             rule, where "first" replaces the rule of the layers that see the image.
         pixel_range: Smallest and largest preprocessed pixel, each one number or one
             per channel, for the box rule. By default each image's own range.
-        precision: "bfloat16" takes the convolutions and dense layers of the backward
-            pass in that precision. The forward pass and the result stay as they are.
+        precision: One of `PRECISIONS` takes the convolutions and dense layers of the
+            backward pass in it. The forward pass and the result stay as they are, and
+            so does everything if it is None.
 
     Raises:
         ValueError: An argument is unknown, a layer has no rule, or the model has
@@ -65,9 +66,10 @@ class LRP:
         pixel_range: tuple | None = None,
         precision: str | None = None,
     ):
-        if precision not in PRECISIONS:
+        if precision not in (None, *PRECISIONS):
             raise ValueError(
-                f"precision must be None or 'bfloat16'; received {precision!r}."
+                f"precision must be None or one of {', '.join(PRECISIONS)}; received "
+                f"{precision!r}."
             )
         self.model = model
         self.precision = precision

@@ -22,8 +22,9 @@ def method_label(explanation) -> str:
     """Returns a method's name as a reader knows it, and what it contrasts with."""
     method = explanation.method
     label = METHOD_LABELS.get(method, method.replace("_", " "))
-    if explanation.lrp_preset is not None:
-        label += f" ({explanation.lrp_preset})"
+    rules = [explanation.lrp_preset, explanation.unusual_precision]
+    if any(rules):
+        label += f" ({', '.join(filter(None, rules))})"
     contrast = explanation.contrast
     return label if contrast is None else f"{label}, rather than {contrast}"
 

@@ -13,7 +13,7 @@ from dataset.records import CaptionedImage
 from dataset.vocabulary import split_words
 from models.captioner import Captioner, EncodedImage
 from models.explainers.explain import explain_encoded, known_tokens
-from models.explainers.explanation import Explanation
+from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import LRP_PRESET
 
 ChooseSteps = Callable[[CaptionedImage, tuple[str, ...]], Sequence[int]]
@@ -49,6 +49,7 @@ def explain_images(
     batch_size: int = 8,
     lrp_preset: str = LRP_PRESET,
     captions: Mapping[str, str] | None = None,
+    precision: str = PRECISION,
 ) -> Iterator[ExplainedImage]:
     """Explains chosen words of every image's caption; each image is encoded once.
 
@@ -63,13 +64,18 @@ def explain_images(
         batch_size: Images encoded and described together.
         lrp_preset: See `explain`.
         captions: A text to explain for every image id; the captioner's own if None.
+        precision: See `explain`.
 
     Yields:
         Every image, in order.
     """
     whole_number("batch_size", batch_size)
     explain = functools.partial(
-        explain_encoded, captioner, methods=methods, lrp_preset=lrp_preset
+        explain_encoded,
+        captioner,
+        methods=methods,
+        lrp_preset=lrp_preset,
+        precision=precision,
     )
     for start in range(0, len(records), batch_size):
         batch = records[start : start + batch_size]

@@ -56,11 +56,11 @@ class Journal:
             raise ValueError(
                 f"{self.path} is damaged ({error}); begin anew with --overwrite."
             ) from error
-        for name in settings:
-            if before.get(name) != settings[name]:
+        for name in {**settings, **before}:
+            if before.get(name) != settings.get(name):
                 raise ValueError(
                     f"{self.path} was computed with {name} {before.get(name)}; "
-                    f"received {settings[name]}. Go on with the same, replace it "
+                    f"received {settings.get(name)}. Go on with the same, replace it "
                     "(--overwrite) or name another file (--output)."
                 )
         return list(found.values())

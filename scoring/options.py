@@ -15,12 +15,15 @@ from command_line import (
     positive,
 )
 from dataset import DATASETS, CaptionedImage
+from keras_lrp import PRECISIONS
 from models import LRP_PRESETS, METHODS, Captioner
+from models.explainers.explanation import PRECISION
 from models.explainers.methods import (
     ALL,
     EXTRAS,
     LRP_PRESET,
     choose_methods,
+    refuse_precision,
     split_methods,
 )
 from scoring.captioning import fingerprint
@@ -41,6 +44,7 @@ class ScoringOptions:
         limit: Of the images; None for all.
         methods: Names from METHODS separated by commas, or "all".
         lrp_preset: The encoder's rules in the method lrp.
+        precision: Of the way back through the encoder.
         batch_size: Images encoded and described together.
         shard: The part of the images that is scored.
         merge: The outputs of shards, whose scores are taken over.
@@ -56,6 +60,7 @@ class ScoringOptions:
     limit: int | None = None
     methods: str = "all"
     lrp_preset: str = LRP_PRESET
+    precision: str = PRECISION
     batch_size: int = 8
     shard: Part = WHOLE
     merge: tuple[Path, ...] = ()
@@ -102,7 +107,7 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
     add("--split", choices=SPLITS, default="dev", help="which of its images")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add_method_option(parser, "methods", ALL)
-    add_preset_option(parser)
+    add_rule_options(parser)
     add(
         "--batch-size",
         type=positive,
@@ -116,14 +121,26 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_preset_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --lrp-preset."""
+def add_rule_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --lrp-preset and --precision."""
     parser.add_argument(
         "--lrp-preset",
         choices=LRP_PRESETS,
         default=LRP_PRESET,
         help="the encoder's rules in the method lrp",
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISION,
+        help="of the way back through the encoder: bfloat16 is faster where the "
+        "processor has it, and close (docs/lrp.md)",
+    )
+
+
+def precision_setting(precision: str) -> dict[str, str]:
+    """Returns what settings keep of it: nothing of the usual one, as earlier runs."""
+    return {} if precision == PRECISION else {"precision": precision}
 
 
 def read_images(
@@ -138,6 +155,7 @@ def read_images(
 def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
     methods = choose_methods(options.methods, captioner)
+    refuse_precision(methods, options.precision)
     return {
         "model": options.model,
         "weights": fingerprint(captioner),
@@ -145,4 +163,5 @@ def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
         "split": options.split,
         "methods": methods,
         "lrp_preset": options.lrp_preset if "lrp" in methods else None,
+        **precision_setting(options.precision),
     }

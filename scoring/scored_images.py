@@ -52,6 +52,7 @@ def score_images(
         options.batch_size,
         options.lrp_preset,
         captions,
+        options.precision,
     )
     problems = []
     start = len(images) - len(todo)

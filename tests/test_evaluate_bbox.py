@@ -173,6 +173,17 @@ def test_only_the_same_settings_go_on(scenes, output, monkeypatch, capsys):
     assert "was computed with weights" in capsys.readouterr().err
 
 
+def test_scores_record_the_precision(scenes, output, capsys):
+    options = ["--methods", "lrp,attention", "--limit", 2]
+    assert run(output, scenes, *options, "--precision", "bfloat16") == 0
+    assert read(output)["precision"] == "bfloat16"
+    assert run(output, scenes, *options, "--resume") == 2
+    assert "with precision bfloat16; received None" in capsys.readouterr().err
+    options[1] = "attention"
+    assert run(output, scenes, *options, "--precision", "bfloat16", "--overwrite") == 2
+    assert "gradient_x_input, guided_grad_cam take; rec" in capsys.readouterr().err
+
+
 def test_bad_photos_do_not_stop_the_good_ones(tmp_path, output, capsys):
     data = write_scenes(tmp_path / "scenes", {"dev": 3})
     bad = DATASETS["scenes"].read(data, "dev")[1].path

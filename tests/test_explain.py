@@ -162,6 +162,23 @@ def test_several_methods_equal_one_at_a_time(captioner, image):
         np.testing.assert_array_equal(e.preceding_words, one.preceding_words)
 
 
+def test_the_way_back_through_the_encoder_has_a_precision(captioner, image, tmp_path):
+    """Methods that do not take it ignore the precision, and record none."""
+    names = ["lrp", "grad_cam"]
+    found = explain_each(captioner, image, names, TEXT, ["dog"], precision="bfloat16")
+    usual = explain_each(captioner, image, names, TEXT, ["dog"])
+    assert [e.precision for e in found] == ["bfloat16", "float32"]
+    assert "(lrp, alpha1_beta0, bfloat16)" in repr(found[0])
+    largest = np.abs(usual[0].pixels).max()
+    difference = np.abs(found[0].pixels - usual[0].pixels).max()
+    assert 0 < difference < 0.02 * largest  # 8 bits
+    np.testing.assert_array_equal(found[0].features, usual[0].features)
+    np.testing.assert_array_equal(found[1].pixels, usual[1].pixels)
+    for e, expected in zip((*found, *usual), ("bfloat16", *[None] * 3), strict=True):
+        summary = json.loads(e.save(tmp_path)[0].read_text())
+        assert summary.get("precision") == expected
+
+
 def test_channels_are_weighed_by_their_mean_gradient():
     """Two positions, two channels, by hand: 0.5 (1 + 3) = 2 and 0.5 (0 - 4) = -2."""
     features = np.array([[[1.0, 5.0], [2.0, 1.0]]])  # (1, 2, 2)
@@ -228,6 +245,15 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     ("arguments", "message"),
     [
         ({"method": "magic"}, "Unknown method 'magic'; expected one of lrp"),
+        (
+            {"precision": "float16"},
+            "Unknown precision 'float16'; expected one of float32, bfloat16",
+        ),
+        (
+            {"precision": "bfloat16", "method": "attention"},
+            "which only lrp, gradient, gradient_x_input, guided_grad_cam take; "
+            "received attention. Leave",
+        ),
         ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
         ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),
         ({"caption": " ."}, "no word to explain"),

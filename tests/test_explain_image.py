@@ -208,12 +208,20 @@ def test_all_methods_lie_side_by_side(photo, tmp_path):
 def test_rules_are_chosen_and_named(photo, tmp_path):
     options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
     found = {}
-    for preset in ("alpha1_beta0", "epsilon_gamma_box"):
-        assert run(photo, *options, "--lrp-preset", preset, "--overwrite") == 0
+    for preset, precision in (
+        ("alpha1_beta0", ()),
+        ("epsilon_gamma_box", ("--precision", "bfloat16")),
+    ):
+        options += ["--lrp-preset", preset, *precision]
+        assert run(photo, *options, "--resume") == 0
         folder = tmp_path / "out" / "scene"
         summary = json.loads((folder / "explanation.json").read_text())
-        assert summary["lrp_preset"] == preset
-        assert f"LRP ({preset})" in (folder / "report.html").read_text()
+        settings = json.loads((folder / "settings.json").read_text())["settings"]
+        assert summary["lrp_preset"] == settings["lrp_preset"] == preset
+        for record in (summary, settings):
+            assert record.get("precision") == (precision[1] if precision else None)
+        named = ", ".join((preset, *precision[1:]))
+        assert f"LRP ({named})" in (folder / "report.html").read_text()
         with np.load(folder / "explanation.npz") as arrays:
             found[preset] = arrays["pixels"]
     assert np.abs(found["alpha1_beta0"] - found["epsilon_gamma_box"]).max() > 0.01
@@ -273,9 +281,10 @@ def test_shards_write_into_one_folder(photo, tmp_path):
         (["--caption", "a zebra"], "does not know 'zebra'"),
         (["--caption", TEXT, "--words", "ball"], "'ball' is not in the caption"),
         (["--caption", TEXT, "--contrast", "zebra"], "does not know 'zebra'"),
+        (["--method", "attention", "--precision", "bfloat16"], "received attention."),
     ],
 )
-def test_wrong_words_are_named(photo, tmp_path, capsys, options, message):
+def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, message):
     assert run(photo, *options, "--output", tmp_path / "out") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

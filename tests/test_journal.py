@@ -46,6 +46,9 @@ def test_other_settings_are_refused(journal):
         journal.read(SETTINGS | {"model": "large"})
     with pytest.raises(ValueError, match="computed with split None; received dev"):
         journal.read(SETTINGS | {"split": "dev"})
+    journal.start(SETTINGS | {"precision": "bfloat16"})
+    with pytest.raises(ValueError, match="precision bfloat16; received None"):
+        journal.read(SETTINGS)
 
 
 @pytest.mark.parametrize("content", ["", "{}\n", '{"settings": {}}\n{"words": 1}\n'])

@@ -172,7 +172,9 @@ def test_wrong_images_are_explained():
         image[0, 1, 2, 0] = number
         with pytest.raises(ValueError, match="images must be finite; received NaN or"):
             lrp(image)
-    with pytest.raises(ValueError, match="precision must be None or 'bfloat16'; rec"):
+    with pytest.raises(
+        ValueError, match="precision must be None or one of float32, bfloat16"
+    ):
         LRP(lrp.model, precision="float16")
 
 

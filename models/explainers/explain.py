@@ -11,12 +11,12 @@ from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
 from models.captioner import Captioner, EncodedImage
 from models.encoders import swap_colours
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
-from models.explainers.explanation import Explanation
+from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import (
     LRP_PRESET,
     METHODS,
     Method,
-    choose_method,
+    choose_each,
     refuse_methods,
 )
 from models.generation.beam_search import check_search
@@ -31,6 +31,7 @@ def explain(
     contrast: str | None = None,
     beam_size: int | None = None,
     lrp_preset: str = LRP_PRESET,
+    precision: str = PRECISION,
 ) -> Explanation:
     """Explains the words of an image's caption.
 
@@ -44,14 +45,25 @@ def explain(
         contrast: Explain why each word and not this one: the difference of the logits.
         beam_size: Of the search for the caption; the captioner's own if None.
         lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS.
+        precision: Of the way back through the encoder, one of PRECISIONS. Methods
+            that do not take this way ignore it.
 
     Raises:
         ImageError: The file cannot be read as an image.
         ValueError: The method is unknown, no word is in the caption, a word is not in
-            the vocabulary, or there is nothing to explain.
+            the vocabulary, there is nothing to explain, or the precision is that of
+            none of the methods.
     """
     return explain_each(
-        captioner, image, [method], caption, words, contrast, beam_size, lrp_preset
+        captioner,
+        image,
+        [method],
+        caption,
+        words,
+        contrast,
+        beam_size,
+        lrp_preset,
+        precision,
     )[0]
 
 
@@ -64,12 +76,14 @@ def explain_each(
     contrast: str | None = None,
     beam_size: int | None = None,
     lrp_preset: str = LRP_PRESET,
+    precision: str = PRECISION,
 ) -> list[Explanation]:
     """Explains with several methods, which share what they have in common.
 
     See `explain`; the explanations come in the order of the methods.
     """
-    wanted = _check_call(captioner, methods, words, beam_size, lrp_preset)
+    wanted = _check_call(captioner, methods, words, beam_size)
+    choose_each(methods, lrp_preset, precision)
     features, (encoded,) = captioner.encode_each([_pixels_of(image, captioner)])
     if caption is not None:
         tokens = known_tokens(captioner, caption)
@@ -80,7 +94,7 @@ def explain_each(
             raise ValueError("The captioner found no word for this photo.")
     steps = _steps(tokens, captioner, wanted)
     return explain_encoded(
-        captioner, encoded, tokens, steps, methods, contrast, lrp_preset
+        captioner, encoded, tokens, steps, methods, contrast, lrp_preset, precision
     )
 
 
@@ -92,6 +106,7 @@ def explain_encoded(
     methods: Sequence[str],
     contrast: str | None = None,
     lrp_preset: str = LRP_PRESET,
+    precision: str = PRECISION,
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
 
@@ -103,8 +118,9 @@ def explain_encoded(
         methods: Names from METHODS; the explanations come in their order.
         contrast: See `explain`.
         lrp_preset: See `explain`.
+        precision: See `explain`.
     """
-    chosen = {name: choose_method(name, lrp_preset) for name in methods}
+    chosen = choose_each(methods, lrp_preset, precision)
     stages = {
         operations: explain_decoder(
             captioner, operations, encoded.features, tokens, steps, contrast
@@ -124,6 +140,7 @@ def explain_encoded(
         Explanation(
             method=name,
             lrp_preset=lrp_preset if name == "lrp" else None,
+            precision=method.precision_of(precision),
             **common,
             **_arrays(captioner, encoded, method, stages[method.operations]),
         )
@@ -131,9 +148,7 @@ def explain_encoded(
     ]
 
 
-def _check_call(
-    captioner: Captioner, methods, words, beam_size, lrp_preset: str
-) -> list[str] | None:
+def _check_call(captioner: Captioner, methods, words, beam_size) -> list[str] | None:
     """Refuses what cannot be explained before any work; returns the wanted words."""
     if not isinstance(captioner, Captioner):
         raise ValueError(
@@ -145,8 +160,6 @@ def _check_call(
             f'methods must be a list of names, as ["lrp"]; received {methods!r}. '
             f"There are {', '.join(METHODS)}."
         )
-    for name in methods:
-        choose_method(name, lrp_preset)
     refuse_methods(methods, captioner)
     check_search(beam_size)
     return None if words is None else _split_wanted(words)

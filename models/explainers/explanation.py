@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from dataset.files import write_whole
-from keras_lrp import __version__
+from keras_lrp import PRECISIONS, __version__
+
+PRECISION = PRECISIONS[0]  # float32
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,6 +43,7 @@ class Explanation:
         lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
             logit - words - features, and in the encoder, features - pixels; NaN for
             methods that do not distribute the logit.
+        precision: Of the way back through the encoder, where the method takes it.
     """
 
     image: np.ndarray
@@ -59,10 +62,12 @@ class Explanation:
     logits: np.ndarray
     log_probabilities: np.ndarray
     lost: np.ndarray
+    precision: str = PRECISION
 
     def __repr__(self):
         """Returns what an explanation is of, in three lines and without its arrays."""
-        of = [self.method, self.lrp_preset, self.contrast and f"not {self.contrast!r}"]
+        of = [self.method, self.lrp_preset, self.unusual_precision]
+        of.append(self.contrast and f"not {self.contrast!r}")
         names = ("pixels", "features", "preceding_words")
         shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
         return (
@@ -70,6 +75,11 @@ class Explanation:
             f"  words: {', '.join(self.words)}\n"
             f"  {shapes}"
         )
+
+    @property
+    def unusual_precision(self) -> str | None:
+        """The precision if it is not the usual float32."""
+        return None if self.precision == PRECISION else self.precision
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `explanation.json` and `explanation.npz`; returns their paths.
@@ -120,6 +130,8 @@ class Explanation:
         ]
         names = ("caption", "method", "lrp_preset", "contrast")
         what = {name: getattr(self, name) for name in names}
+        if self.unusual_precision:
+            what["precision"] = self.precision
         return what | {"version": __version__, "words": words}
 
 

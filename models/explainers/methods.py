@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_lrp import LRP, PRESETS
+from keras_lrp import LRP, PRECISIONS, PRESETS
 from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
 from models.captioner import Captioner
 from models.encoders import preprocess
 from models.explainers.decoder_stage import DecoderStage, few_sizes
+from models.explainers.explanation import PRECISION
 from models.explainers.occlusion import occlude_image, occlude_words
 
 RELEVANCE = RelevanceOperations()
@@ -48,6 +49,8 @@ class Method:
         is_balanced: Whether words, features and pixels share out the logit.
         is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
         shows_attention: Whether the decoder must have attention maps.
+        passes_encoder: Whether it takes relevance or a gradient back through the
+            encoder, which has a precision.
     """
 
     summary: str
@@ -56,17 +59,29 @@ class Method:
     is_balanced: bool = False
     is_extra: bool = False
     shows_attention: bool = False
+    passes_encoder: bool = False
 
     def fits(self, captioner: Captioner) -> bool:
         """Tells whether the method has a meaning for a captioner."""
         return not self.shows_attention or bool(captioner.decoder.attention_maps)
 
+    def precision_of(self, asked: str) -> str:
+        """Returns the precision of its way back, which it takes or not."""
+        return asked if self.passes_encoder else PRECISION
 
-def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
+
+def choose_method(
+    name: str, lrp_preset: str = LRP_PRESET, precision: str = PRECISION
+) -> Method:
     """Returns a method, LRP with the rules of a preset.
 
+    Args:
+        name: From METHODS.
+        lrp_preset: One of LRP_PRESETS; counts in the method lrp alone.
+        precision: One of PRECISIONS; counts in methods that pass the encoder.
+
     Raises:
-        ValueError: There is no such method or preset.
+        ValueError: There is no such method, preset or precision.
     """
     if not isinstance(name, str) or name not in METHODS:
         raise ValueError(
@@ -77,9 +92,14 @@ def choose_method(name: str, lrp_preset: str = LRP_PRESET) -> Method:
             f"Unknown LRP preset {lrp_preset!r}; expected one of "
             f"{', '.join(LRP_PRESETS)}."
         )
-    if name != "lrp" or lrp_preset == LRP_PRESET:
-        return METHODS[name]
-    return replace(METHODS[name], explain=functools.partial(_lrp, preset=lrp_preset))
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"Unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}."
+        )
+    method = METHODS[name]
+    chosen = {"preset": lrp_preset} if name == "lrp" else {}
+    chosen |= {"precision": precision} if method.passes_encoder else {}
+    return replace(method, explain=functools.partial(method.explain, **chosen))
 
 
 def choose_methods(names: str, captioner: Captioner) -> list[str]:
@@ -123,36 +143,70 @@ def refuse_methods(names: Sequence[str], captioner: Captioner) -> None:
             )
 
 
-def encoder_lrp(captioner: Captioner, preset: str) -> LRP:
-    """Returns the explanation of a captioner's encoder, made once for each preset."""
+def choose_each(
+    names: Sequence[str], lrp_preset: str = LRP_PRESET, precision: str = PRECISION
+) -> dict[str, Method]:
+    """Returns several methods by name; see `choose_method`.
+
+    Raises:
+        ValueError: One is unknown, or none has a use for the precision.
+    """
+    methods = {name: choose_method(name, lrp_preset, precision) for name in names}
+    refuse_precision(names, precision)
+    return methods
+
+
+def refuse_precision(names: Sequence[str], precision: str) -> None:
+    """Refuses a precision that none of the methods computes in.
+
+    Raises:
+        ValueError: Which methods, and the way out.
+    """
+    passing = [name for name, method in METHODS.items() if method.passes_encoder]
+    if precision != PRECISION and not set(passing) & set(names):
+        raise ValueError(
+            f"The precision {precision} is one of the way back through the encoder, "
+            f"which only {', '.join(passing)} take; received {', '.join(names)}. Leave "
+            "the precision out, or add one of these methods."
+        )
+
+
+def encoder_lrp(captioner: Captioner, preset: str, precision: str = PRECISION) -> LRP:
+    """Returns the explanation of a captioner's encoder.
+
+    It is made once for each preset and precision.
+    """
     return captioner.make_once(
-        ("encoder lrp", preset), lambda: _make_encoder_lrp(captioner, preset)
+        ("encoder lrp", preset, precision),
+        lambda: _make_encoder_lrp(captioner, preset, precision),
     )
 
 
-def _make_encoder_lrp(captioner: Captioner, preset: str) -> LRP:
+def _make_encoder_lrp(captioner: Captioner, preset: str, precision: str) -> LRP:
     pixel_range = None
     if preset == "epsilon_gamma_box":
         darkest_and_lightest = np.array([[0.0] * 3, [255.0] * 3])
         ends = preprocess(darkest_and_lightest, captioner.config.encoder)
         pixel_range = tuple(map(tuple, ends.tolist()))
-    return LRP(captioner.encoder, preset, pixel_range)
+    return LRP(captioner.encoder, preset, pixel_range, precision)
 
 
 def _propagate(
-    captioner: Captioner, preset: str, encoder_input, relevance
+    captioner: Captioner, preset: str, precision: str, encoder_input, relevance
 ) -> np.ndarray:
     rows = len(relevance)
     padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
-    found = encoder_lrp(captioner, preset)(
+    found = encoder_lrp(captioner, preset, precision)(
         encoder_input, relevance=np.pad(relevance, padding)[None]
     )
     return ops.convert_to_numpy(found)[0, :rows]
 
 
-def _lrp(captioner, encoder_input, stage: DecoderStage, preset=LRP_PRESET) -> Maps:
+def _lrp(
+    captioner, encoder_input, stage, preset=LRP_PRESET, precision=PRECISION
+) -> Maps:
     features = stage.features * stage.feature_gradient
-    pixels = _propagate(captioner, preset, encoder_input, features)
+    pixels = _propagate(captioner, preset, precision, encoder_input, features)
     return Maps(pixels, features, stage.preceding_words)
 
 
@@ -165,14 +219,14 @@ def _decoder_lrp(captioner, encoder_input, stage: DecoderStage) -> Maps:
     return Maps(_as_pixels(positive - negative), features, stage.preceding_words)
 
 
-def _gradient(captioner, encoder_input, stage: DecoderStage) -> Maps:
+def _gradient(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
     gradient = stage.feature_gradient
-    pixels = _propagate(captioner, "gradient", encoder_input, gradient)
+    pixels = _propagate(captioner, "gradient", precision, encoder_input, gradient)
     return Maps(pixels, gradient, stage.preceding_words)
 
 
-def _gradient_x_input(captioner, encoder_input, stage: DecoderStage) -> Maps:
-    pixels, gradient, words = _gradient(captioner, encoder_input, stage)
+def _gradient_x_input(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
+    pixels, gradient, words = _gradient(captioner, encoder_input, stage, precision)
     return Maps(encoder_input * pixels, stage.features * gradient, words)
 
 
@@ -183,10 +237,12 @@ def _grad_cam(captioner, encoder_input, stage: DecoderStage) -> Maps:
     return Maps(pixels, features, stage.preceding_words)
 
 
-def _guided_grad_cam(captioner, encoder_input, stage: DecoderStage) -> Maps:
+def _guided_grad_cam(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
     cam = _grad_cam(captioner, encoder_input, stage)
     gradient = stage.feature_gradient
-    guided = _propagate(captioner, "guided_backprop", encoder_input, gradient)
+    guided = _propagate(
+        captioner, "guided_backprop", precision, encoder_input, gradient
+    )
     return cam._replace(pixels=3.0 * cam.pixels * guided)  # cam is one colour's share
 
 
@@ -235,6 +291,7 @@ METHODS = {
         RELEVANCE,
         _lrp,
         is_balanced=True,
+        passes_encoder=True,
     ),
     "decoder_lrp": Method(
         "LRP through the decoder alone: the relevance of the encoder's features, "
@@ -248,9 +305,13 @@ METHODS = {
         "The derivative of the word's logit with respect to each pixel.",
         GRADIENT,
         _gradient,
+        passes_encoder=True,
     ),
     "gradient_x_input": Method(
-        "The derivative times the pixel's own value.", GRADIENT, _gradient_x_input
+        "The derivative times the pixel's own value.",
+        GRADIENT,
+        _gradient_x_input,
+        passes_encoder=True,
     ),
     "grad_cam": Method(
         "Feature maps weighted by their mean derivative: which regions speak for the "
@@ -262,6 +323,7 @@ METHODS = {
         "Grad-CAM times guided backpropagation: the fine structure within the regions.",
         GRADIENT,
         _guided_grad_cam,
+        passes_encoder=True,
     ),
     "attention": Method(
         "Where the decoder attended to when it wrote the word.",
