@@ -8,7 +8,8 @@ a derivative raises an error.
 
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import keras
 from keras import ops
@@ -42,6 +43,24 @@ def compiled(function: Callable, model: keras.layers.Layer | None = None) -> Cal
     if BACKEND == "torch":
         return _unrecorded(function, variables)
     return function
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Runs what is compiled as it is for a while.
+
+    A function that runs once takes a third of the time so on TensorFlow. JAX compiles
+    each operation alone then, which takes longer, so it goes on as before.
+    """
+    if BACKEND != "tensorflow":
+        yield
+        return
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _stateless(function: Callable, variables: Sequence[keras.Variable]) -> Callable:

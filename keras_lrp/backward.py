@@ -56,11 +56,11 @@ class Backward:
             for source, part in zip(step.sources, parts, strict=True):
                 if part is not None:
                     arrived.setdefault(source, []).append(part)
+        images = self.values[0]
         if 0 not in arrived:
-            images = self.values[0]
             shape = (*relevance.shape[:2], *images.shape[1:])
             return ops.zeros(shape, images.dtype)
-        return total(arrived[0]).array()
+        return ops.cast(total(arrived[0]).array(), images.dtype)
 
     def _step(self, step: Step, relevance: Relevance) -> list:
         """Returns the relevance of each input of one step; None for a gate."""
@@ -80,7 +80,8 @@ class Backward:
             return _split(step, inputs, relevance)
         if step.kind == "reshape":
             shape = inputs[0].shape[1:]
-            return [Relevance(pull_back(step.call, shape, relevance.array()))]
+            values = ops.cast(relevance.array(), inputs[0].dtype)
+            return [Relevance(pull_back(step.call, shape, values))]
         return differentiate(step.call, inputs, relevance)
 
     def _rule(self, step: Step):

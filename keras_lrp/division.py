@@ -1,5 +1,6 @@
 """How relevance is divided among the summands of a linear layer."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,15 +37,20 @@ class Relevance:
         """Multiplies out: (B, N, ...)."""
         if self.factor is None:
             return self.values
-        return self.values * ops.expand_dims(self.factor, 1)
+        factor = ops.cast(self.factor, self.values.dtype)
+        return self.values * ops.expand_dims(factor, 1)
 
 
 def total(parts: Sequence[Relevance]) -> Relevance:
     """Adds relevances, keeping a factor that they have in common."""
-    first, *others = parts
-    if all(part.factor is first.factor for part in others):
-        return Relevance(sum((p.values for p in others), first.values), first.factor)
-    return Relevance(sum((p.array() for p in others), first.array()))
+    factor = parts[0].factor
+    if all(part.factor is factor for part in parts):
+        return Relevance(_sum([part.values for part in parts]), factor)
+    return Relevance(_sum([part.array() for part in parts]))
+
+
+def _sum(arrays: Sequence):
+    return functools.reduce(ops.add, arrays)  # in the larger precision
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def differentiate(function: Callable, inputs: Sequence, relevance: Relevance) ->
     Returns:
         One Relevance for each argument.
     """
-    values = relevance.array()
+    values = ops.cast(relevance.array(), inputs[0].dtype)
     batch, targets, *rest = values.shape
     repeated = [ops.repeat(value, targets, axis=0) for value in inputs]
     _, _, results = vector_jacobian_product(
@@ -163,17 +169,16 @@ def stacked(terms: Sequence) -> tuple:
 
 
 def take_back(layer: LinearLayer, kernel, inputs, relevance: Relevance):
-    """Applies the transpose of a layer with some kernel, in its precision."""
-    values = relevance.array()
-    if layer.precision is None or kernel is None:
-        return pull_back(lambda x: layer.call(x, kernel), inputs.shape[1:], values)
-    kernel = ops.cast(kernel, layer.precision)
-    result = pull_back(
-        lambda x: layer.call(x, kernel),
-        inputs.shape[1:],
-        ops.cast(values, layer.precision),
-    )
-    return ops.cast(result, inputs.dtype)
+    """Applies the transpose of a layer with some kernel; the result has its precision.
+
+    A layer without a kernel has that of its inputs.
+    """
+    dtype = inputs.dtype
+    if kernel is not None:
+        dtype = layer.precision or dtype
+        kernel = ops.cast(kernel, dtype)
+    values = ops.cast(relevance.array(), dtype)
+    return pull_back(lambda x: layer.call(x, kernel), inputs.shape[1:], values)
 
 
 def divide(layer: LinearLayer, share: Share, relevance: Relevance) -> Relevance:

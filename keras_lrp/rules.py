@@ -230,7 +230,7 @@ class SignalTakesAll:
 
     def apply(self, signal, relevance: Relevance) -> Relevance:
         """Returns the signal's relevance; where it was spread, the sum."""
-        values, shape = relevance.array(), tuple(signal.shape)
+        values, shape = ops.cast(relevance.array(), signal.dtype), tuple(signal.shape)
         extra = len(values.shape) - 1 - len(shape)
         values = ops.sum(values, tuple(range(2, 2 + extra))) if extra else values
         axes = tuple(
