@@ -20,7 +20,6 @@ from command_line import DEFAULT_MODEL, MODEL_HELP, make_parser, positive, run_s
 from dataset.images import list_images, load_image
 from dataset.progress import progress
 from evaluation.similarity import rank_correlation
-from keras_lrp import PRECISIONS
 from models import LRP_PRESETS, Captioner, Explanation, explain, load_captioner
 from models.explainers.methods import LRP_PRESET
 
@@ -71,10 +70,14 @@ def changes_of(
     captioner: Captioner, image: np.ndarray, preset: str
 ) -> Iterator[Change]:
     """Explains an image in both precisions; yields what changes of every word."""
-    caption = captioner.caption_features(captioner.encode(image[None]))[0].text
-    usual, half = (
-        explain(captioner, image, "lrp", caption, lrp_preset=preset, precision=name)
-        for name in PRECISIONS
+    usual = explain(captioner, image, "lrp", lrp_preset=preset)
+    half = explain(
+        captioner,
+        image,
+        "lrp",
+        usual.caption,
+        lrp_preset=preset,
+        precision="bfloat16",
     )
     moved = np.abs(sums_of(half) - sums_of(usual))
     for row, maps in enumerate(zip(usual.pixels, half.pixels, strict=True)):
