@@ -1,8 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile
-# What JAX has compiled is kept: tests compile the same again and again.
-JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
+# What JAX has compiled is kept: tests compile the same again and again. To optimise
+# what runs once on tiny arrays takes longer than to run it.
+JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
+	JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 	JAX_COMPILATION_CACHE_MAX_SIZE=1000000000 \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 

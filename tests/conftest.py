@@ -38,6 +38,29 @@ CAPTIONS = (
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 
+@pytest.fixture(autouse=True)
+def traced(request) -> bool:
+    """Runs TensorFlow's functions as they stand: tracing tiny ones takes far longer.
+
+    The mark `traced` makes graphs of them, as everywhere outside these tests.
+    """
+    is_traced = request.node.get_closest_marker("traced") is not None
+    trace_functions(is_traced)
+    yield is_traced
+    trace_functions(False)
+
+
+def trace_functions(traced: bool) -> None:
+    """Makes graphs of TensorFlow's functions, or runs them as they stand."""
+    if IS_TENSORFLOW:
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(not traced)
+
+
+trace_functions(False)  # also in fixtures of modules
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of real data; skips where it is absent."""

@@ -15,6 +15,8 @@ from keras import ops
 from keras_lrp import backend
 from keras_lrp.backend import compiled, vector_jacobian_product
 
+pytestmark = pytest.mark.traced
+
 ROOT = Path(__file__).parents[1]
 
 
