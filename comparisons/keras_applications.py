@@ -116,7 +116,7 @@ def measure(name: str, presets: Sequence[str]) -> dict:
     import numpy as np
 
     from keras_lrp import LRP
-    from keras_lrp.backend import uncompiled
+    from keras_lrp.backend import compilation
 
     model = build(name)
     randomize(model)
@@ -126,7 +126,7 @@ def measure(name: str, presets: Sequence[str]) -> dict:
     for preset in presets:
         begun = time.perf_counter()
         try:
-            with uncompiled():
+            with compilation(False):
                 explained = LRP(model, preset)(images, classes=[1])
             relevance = np.asarray(explained, "float64")
         except ValueError as error:

@@ -46,17 +46,20 @@ def compiled(function: Callable, model: keras.layers.Layer | None = None) -> Cal
 
 
 @contextmanager
-def uncompiled() -> Iterator[None]:
-    """Runs what is compiled as it is for a while.
+def compilation(enabled: bool) -> Iterator[None]:
+    """Compiles functions, or runs them as they are, for a while.
 
-    A function that runs once takes a third of the time so on TensorFlow. JAX compiles
-    each operation alone then, which takes longer, so it goes on as before.
+    A function that runs once takes a third of the time uncompiled on TensorFlow. JAX
+    compiles each operation alone then, which takes longer, so it always compiles.
+
+    Args:
+        enabled: Whether functions are compiled.
     """
     if BACKEND != "tensorflow":
         yield
         return
     before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
+    tf.config.run_functions_eagerly(not enabled)
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from PIL import Image
 import quiet_start  # noqa: F401
 from config import Config
 from dataset.vocabulary import END, Vocabulary
+from keras_lrp.backend import compilation
 from models.captioner import Captioner
 from models.encoders import CAFFE_MEAN, ENCODERS, EncoderKind
 
@@ -38,27 +39,18 @@ CAPTIONS = (
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 
+@pytest.fixture(scope="module", autouse=True)
+def uncompiled():
+    """Runs TensorFlow's functions as they are: tracing tiny ones takes far longer."""
+    with compilation(False):
+        yield
+
+
 @pytest.fixture(autouse=True)
-def traced(request) -> bool:
-    """Runs TensorFlow's functions as they stand: tracing tiny ones takes far longer.
-
-    The mark `traced` makes graphs of them, as everywhere outside these tests.
-    """
-    is_traced = request.node.get_closest_marker("traced") is not None
-    trace_functions(is_traced)
-    yield is_traced
-    trace_functions(False)
-
-
-def trace_functions(traced: bool) -> None:
-    """Makes graphs of TensorFlow's functions, or runs them as they stand."""
-    if IS_TENSORFLOW:
-        import tensorflow as tf
-
-        tf.config.run_functions_eagerly(not traced)
-
-
-trace_functions(False)  # also in fixtures of modules
+def compiled(request):
+    """Compiles in tests that are marked so, as everywhere outside of tests."""
+    with compilation(request.node.get_closest_marker("compiled") is not None):
+        yield
 
 
 @pytest.fixture

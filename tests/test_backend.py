@@ -15,7 +15,7 @@ from keras import ops
 from keras_lrp import backend
 from keras_lrp.backend import compiled, vector_jacobian_product
 
-pytestmark = pytest.mark.traced
+pytestmark = pytest.mark.compiled
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ B, V, STEPS = 3, 5, 4  # a sentence has at most 3 words and the end token
 START, END = 1, 2
 ALL = V**STEPS  # more hypotheses than there are sentences
 
-pytestmark = pytest.mark.traced
+pytestmark = pytest.mark.compiled
 
 
 class Table:

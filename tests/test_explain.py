@@ -17,7 +17,7 @@ from models.explainers.methods import METHODS, RELEVANCE, weigh_channels
 
 PLAIN = Operations()
 
-pytestmark = [pytest.mark.traced, pytest.mark.usefixtures("unrecorded")]
+pytestmark = [pytest.mark.compiled, pytest.mark.usefixtures("unrecorded")]
 
 TEXT = "a dog runs on the green grass"
 T = 7

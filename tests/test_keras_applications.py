@@ -16,10 +16,10 @@ from keras import layers
 
 from comparisons import keras_applications
 from keras_lrp import PRESETS
-from keras_lrp.backend import uncompiled
+from keras_lrp.backend import compilation
 from keras_lrp.rules import Epsilon
 
-pytestmark = pytest.mark.usefixtures("double")
+pytestmark = [pytest.mark.compiled, pytest.mark.usefixtures("double")]
 NUM_LAYERS = {  # where to cut, and the size of the images
     "MobileNetV3Small": (75, 32),
     "EfficientNetB0": (60, 32),
@@ -68,7 +68,7 @@ def test_epsilon_is_gradient_x_input(name):
     model, image, outputs = draw(name, with_biases=True)
     weights = seeds(model, 1, 1)
     rules = without_large_epsilon("epsilon")
-    with uncompiled():
+    with compilation(False):
         found = explained(model, rules, image, outputs * weights)
     held = gradient(held_model(model), image, weights[:, 0])
     assert_close(found[:, 0], image * held, 1e-5)
@@ -83,7 +83,7 @@ def test_relevance_is_conserved_without_biases(name):
     model, image, outputs = draw(name, with_biases=False)
     relevance = outputs * (1.0 + seeds(model, 1, 2) ** 2)
     rules = without_large_epsilon("alpha2_beta1")
-    with uncompiled():
+    with compilation(False):
         found = explained(model, rules, image, relevance)
     assert_close(found.sum((2, 3, 4)), relevance.sum(2), 1e-5)
 

@@ -14,7 +14,7 @@ from keras_lrp import LRP, PRESETS
 from keras_lrp.activations import describe_activation
 from keras_lrp.rules import Epsilon
 
-pytestmark = [pytest.mark.traced, pytest.mark.usefixtures("double")]
+pytestmark = [pytest.mark.compiled, pytest.mark.usefixtures("double")]
 LRP_0 = {
     kind: Epsilon(1e-12) if isinstance(rule, Epsilon) else rule
     for kind, rule in PRESETS["epsilon"].items()

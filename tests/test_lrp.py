@@ -23,7 +23,7 @@ from keras_lrp.forward import ForwardCheck
 from keras_lrp.layers import ENTRIES
 from keras_lrp.rules import AlphaBeta, Epsilon
 
-pytestmark = [pytest.mark.traced, pytest.mark.usefixtures("double")]
+pytestmark = [pytest.mark.compiled, pytest.mark.usefixtures("double")]
 
 
 # vgg19 and resnet101 have the layers of these, only more of them

@@ -126,7 +126,7 @@ def test_averaged_weights_are_given_for_a_while():
 # Killed runs
 
 
-@pytest.mark.traced
+@pytest.mark.compiled
 def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     run, states = tmp_path / "run", {}
     resume = resume_arguments(data_dir, run)
