@@ -10,13 +10,21 @@ from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
-from dataset import DATASETS, CaptionedImage
-from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
+from dataset import CaptionedImage
+from dataset.masks import masks_of
+from evaluation.localization import (
+    BY_MASKS,
+    CHANCE,
+    CORRECTNESS,
+    THRESHOLDS,
+    score_words,
+)
 from evaluation.object_words import find_objects
 from evaluation.score_tables import (
     all_words,
     average_scores,
     choose_examples,
+    count_words,
     curves,
     table_lines,
     to_csv,
@@ -38,6 +46,7 @@ from scoring.scored_images import score_images
 BASELINE = "attention"
 SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
 RANKED_BY = "energy"
+MASKS = "-masks.png"
 NUM_EXAMPLES = 3
 
 
@@ -68,14 +77,11 @@ def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
     return list(find_objects(words, record.objects))
 
 
-def score_caption(options: LocalizationOptions, image: ExplainedImage) -> dict:
+def score_caption(as_released: bool, image: ExplainedImage) -> dict:
     """Returns what the journal keeps of an image."""
     record, explanations = image.record, image.explanations
-    read_masks = DATASETS[options.dataset].read_masks
-    masks = read_masks(record) if explanations and read_masks else None
-    words = score_words(
-        image.words, record.objects, explanations, masks, options.as_released
-    )
+    masks = masks_of(record.objects) if explanations else ()
+    words = score_words(image.words, record.objects, explanations, masks, as_released)
     return {"caption": " ".join(image.words), "words": words}
 
 
@@ -83,14 +89,35 @@ def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None
     """Writes the tables and the curves, and prints some of the scores."""
     summary, num_words = average_scores(records), len(all_words(records))
     content = {"num_images": len(records), "num_words": num_words, "scores": summary}
+    if settings.get("masks"):
+        content["num_mask_words"] = count_words(records, BY_MASKS + RANKED_BY)
     if BASELINE in settings["methods"]:
         content[f"difference_to_{BASELINE}"] = average_scores(records, BASELINE)
     files.write_results(settings | content)
     files.write(".csv", to_csv(records))
-    note = f"{num_words} object words of {len(records)} captions, 95 % intervals"
-    figure = correctness_figure(curves(summary, CORRECTNESS), THRESHOLDS, note)
-    files.write(".png", png(figure))
     print(*table_lines(summary, SHOWN), sep="\n")
+    draw_curves(files, ".png", summary, num_words, len(records))
+    if content.get("num_mask_words"):
+        names = [BY_MASKS + name for name in SHOWN]
+        print("by exact pixels:", *table_lines(summary, names), sep="\n")
+        counts = content["num_mask_words"], len(records)
+        draw_curves(files, MASKS, summary, *counts, "mask", BY_MASKS)
+
+
+def draw_curves(
+    files: ScoreFiles,
+    ending: str,
+    summary: dict,
+    num_words: int,
+    num_captions: int,
+    region: str = "box",
+    kind: str = "",
+) -> None:
+    """Draws correctness in the boxes, or in regions whose scores begin with `kind`."""
+    names = [kind + name for name in CORRECTNESS]
+    note = f"{num_words} object words of {num_captions} captions, 95 % intervals"
+    figure = correctness_figure(curves(summary, names), THRESHOLDS, note, region)
+    files.write(ending, png(figure))
 
 
 def draw_examples(
@@ -127,14 +154,18 @@ def draw_examples(
 
 def run(options: LocalizationOptions) -> list[str]:
     """Scores explanations; returns the problems."""
-    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png"))
+    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png", MASKS))
     if not (options.resume or options.overwrite):
         files.refuse_existing()
     images = read_images(options)
+    with_masks = any(object_.outline for i in images for object_ in i.objects)
+    images = options.shard.of(images)
     captioner = load_captioner(options.model)
     settings = scoring_settings(captioner, options)
     settings["as_released"] = options.as_released
-    score = functools.partial(score_caption, options)
+    if with_masks:  # results of boxes alone are as they were before there were masks
+        settings["masks"] = True
+    score = functools.partial(score_caption, options.as_released)
     records, problems = score_images(
         captioner, images, object_steps, score, files, settings, options
     )
@@ -145,7 +176,7 @@ def run(options: LocalizationOptions) -> list[str]:
         captioner, images, records, settings["methods"], options.lrp_preset
     )
     files.write("-examples.png", examples)
-    print(*files.written, sep="\n")
+    print(*(path for path in files.written if path.exists()), sep="\n")
     return problems
 
 

@@ -69,12 +69,13 @@ def find_objects(
 
     Args:
         words: Of the caption, lower case (T,).
-        objects: Of the image.
+        objects: Of the image; those without a box are left out.
 
     Returns:
         The boxes that each such word names, by the word's place in the caption.
     """
-    names = [(object_, _names_of(object_)) for object_ in objects]
+    placed = [object_ for object_ in objects if object_.box is not None]
+    names = [(object_, _names_of(object_)) for object_ in placed]
     found = {}
     for step, word in enumerate(words):
         noun = _last_noun(words[: step + 1])
