@@ -304,7 +304,7 @@ def test_an_existing_run_is_replaced(copied, data_dir, capsys):
     more = ["--limit", "3", "--overwrite"]
     assert train.main(arguments_of(data_dir, copied, *more, **settings)) == 0
     output = capsys.readouterr().out.splitlines()
-    assert output[-2:] == ["tokenizer python", str(copied)]
+    assert output[-2:] == ["tokenizer nltk", str(copied)]
     assert sum(line.startswith("  8.png: ") for line in output) == 1
     assert_progress_is_plain(output, num_batches=2)
     assert not any(line.startswith("  11.png: ") for line in output)
