@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.client
+import logging
 import math
 import re
 import subprocess
@@ -27,6 +28,7 @@ from scoring.caption_texts import (
 )
 from scoring.java import has_java, java_version
 
+logger = logging.getLogger(__name__)
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
 SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
 SPICE_LIB = Path(spice_models.SPICEDIR, spice_models.SPICELIB).absolute()
@@ -298,6 +300,25 @@ def score_possible(
         else:
             missing[metric] = "it gave no finite number for these captions."
     return scores | {"tokenizer": tokenizer}, missing
+
+
+def score_defined(
+    references: Mapping[int | str, Sequence[str]],
+    candidates: Mapping[int | str, str],
+    metrics: Sequence[str],
+) -> dict[str, float | str]:
+    """Scores as `score_captions`; a number that is not defined is left out.
+
+    So much else is computed beside it: the log says what is missing and why.
+
+    Raises:
+        ValueError: A metric is unknown or needs what is not there.
+    """
+    check_metrics(metrics)
+    scores, missing = score_possible(references, candidates, metrics)
+    for metric, why in missing.items():
+        logger.warning("%s is missing: %s", metric, why)
+    return scores
 
 
 def score_lines(

@@ -28,6 +28,7 @@ from scoring.captions import (
     check_metrics,
     has_java,
     score_captions,
+    score_defined,
     score_lines,
     score_possible,
     unmet_needs,
@@ -336,6 +337,15 @@ def test_cider_of_one_image_is_missing(no_java):
     }
     with pytest.raises(MetricError, match=r"cider cannot be computed: .* two images"):
         score_captions(references, candidates, ("cider",))
+
+
+def test_what_is_not_defined_is_left_out_and_told(no_java, caplog):
+    one = {1: ["a dog runs"]}, {1: "a dog runs"}
+    scores = score_defined(*one, ("cider", "rouge_l"))
+    assert scores == {"rouge_l": pytest.approx(1), "tokenizer": "nltk"}
+    assert "cider is missing: it weighs words by how few images" in caplog.text
+    with pytest.raises(MetricError, match="meteor needs Java"):
+        score_defined(*one, ("meteor",))
 
 
 def test_cider_where_all_images_share_their_words(no_java):

@@ -137,6 +137,13 @@ def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):
     assert train.main(resume_arguments(data_dir, run)) == 2  # it is finished
 
 
+def test_one_image_cannot_be_rewarded(data_dir, tmp_path, capsys):
+    arguments = arguments_of(data_dir, tmp_path / "run", "--limit", "1", **SETTINGS)
+    assert train.main(arguments) == 2
+    assert "has no value for one image: train needs 2 images" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_caption_cannot_be_compared():
     with pytest.raises(ValueError, match="captions_per_image must be 2 or more"):
         Config(objective="self_critical", captions_per_image=1)

@@ -444,6 +444,18 @@ def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys
     assert set(contents(output)) == set(before)
 
 
+def test_a_run_is_exported_where_dev_is_one_image(copied, data_dir, tmp_path, caplog):
+    data, output = tmp_path / "data", tmp_path / "shipped"
+    shutil.copytree(data_dir, data)
+    (data / "text/t.devImages.txt").write_text("9.png")
+    arguments = [copied, "--data-dir", data, "--output", output]
+    arguments += ["--cache-dir", tmp_path / "cache", "--metrics", "rouge_l,cider"]
+    assert export.main([str(argument) for argument in arguments]) == 0
+    scores = json.loads((output / "scores.json").read_text())["dev"]
+    assert set(scores) == {"rouge_l", "tokenizer"}
+    assert "cider is missing: it weighs words by how few images" in caplog.text
+
+
 def test_an_encoder_is_not_shipped_twice(
     straight, data_dir, tmp_path, capsys, monkeypatch
 ):
