@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+import quiet_start  # noqa: F401
 from benchmarks import peak_memory
 from command_line import make_parser, positive
 from dataset import COCO2017, CaptionedImage
@@ -56,11 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Prints what a stage took, and the largest memory so far."""
-    start = time.perf_counter()
+    """Prints the seconds that a stage took, and the largest memory so far."""
+    start, processor = time.perf_counter(), time.process_time()
     yield
-    taken, peak = time.perf_counter() - start, peak_memory(resource.RUSAGE_SELF)
-    print(f"{name:44}{taken:8.1f} s, peak memory {peak:.2f} GB", flush=True)
+    taken, processor = time.perf_counter() - start, time.process_time() - processor
+    times = f"{taken:7.1f} s, of a processor {processor:6.1f} s"
+    peak = peak_memory(resource.RUSAGE_SELF)
+    print(f"{name:44}{times}, peak memory {peak:.2f} GB", flush=True)
 
 
 def write_dataset(folder: Path, num_images: int) -> None:

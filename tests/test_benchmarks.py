@@ -8,7 +8,7 @@ import pytest
 from conftest import tiny_captioner
 from PIL import Image
 
-from benchmarks import cold_start, evaluation, image_reading, peak_memory
+from benchmarks import cold_start, evaluation, image_reading, peak_memory, scale
 
 
 @pytest.mark.parametrize(("platform", "unit"), [("linux", 1024), ("darwin", 1)])
@@ -63,3 +63,16 @@ def test_the_scoring_of_every_method_is_timed(monkeypatch, capsys):
     names = [line[:24].strip() for line in lines[2:-1]]
     together = "all of them, together"
     assert names == ["captions alone", "grad_cam", "attention", together]
+
+
+def test_a_synthetic_coco_is_read_and_trained_on(tmp_path, tiny_vgg16, capsys):
+    options = ["--folder", str(tmp_path), "--images", "60", "--steps", "2"]
+    assert scale.main(options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stages = ("the files", "read", "vocabulary of 57", "the captioner is built")
+    stages += ("the cache", "the batches", "the first 2 of 15 steps")
+    for line, name in zip(lines, stages, strict=True):
+        assert line.startswith(name) and "peak memory" in line
+    dev = scale.COCO2017.read(tmp_path, "dev")
+    assert len(dev) == 3 and all(len(image.captions) == 5 for image in dev)
+    assert dev[0].path.stat().st_nlink == 60
