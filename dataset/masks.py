@@ -35,7 +35,7 @@ def read_outline(segmentation: object, width: float, height: float) -> RunLength
     size = int(height), int(width)
     if isinstance(segmentation, dict):
         found = _of_counts(segmentation, size)
-    elif isinstance(segmentation, list):
+    elif isinstance(segmentation, list) and segmentation:
         for polygon in segmentation:
             _check_polygon(polygon, size)
         polygons = [np.asarray(polygon, "float64") for polygon in segmentation]

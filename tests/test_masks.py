@@ -53,6 +53,7 @@ BAD = {
     "line": ([[1, 1, 3, 3]], r"the polygon \[1, 1, 3, 3\] is not"),
     "text": (["12345678"], "the polygon 12345678 is not"),
     "number": (7, "the segmentation 7 is no outline"),
+    "nothing": ([], "is no outline"),
     "none": ([[1, 1, 6, None, 6, 4]], "'None' of a polygon is no place"),
     "nan": ([[1, 1, 6, float("nan"), 6, 4]], "'nan' of a polygon is no place"),
     "far": ([[1, 1, 1e300, 1, 6, 4]], "'1e\\+300' of a polygon is no place"),
