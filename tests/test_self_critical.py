@@ -1,6 +1,7 @@
 """Self-critical training: its reward, its samples, its weights and a whole run."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from models.captioner import load_captioner
 from models.generation.sampling import sample_captions
 from training.callbacks import BACKUP
 from training.cider_reward import CiderReward
-from training.self_critical import advantages, draw_batch
+from training.self_critical import advantages, draw_batch, fit_self_critical
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -142,6 +143,12 @@ def test_one_image_cannot_be_rewarded(data_dir, tmp_path, capsys):
     assert train.main(arguments) == 2
     assert "has no value for one image: train needs 2 images" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_images_that_share_their_words_cannot_be_rewarded():
+    same = SimpleNamespace(captions=[[[3, 4, END], [4, END]], [[4, END], [3, 4, END]]])
+    with pytest.raises(ValueError, match="no value here: all words and phrases of"):
+        fit_self_critical(tiny_captioner(), same, 0, [])
 
 
 def test_one_caption_cannot_be_compared():
