@@ -4,6 +4,7 @@ python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FIL
 """
 
 import functools
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
 from dataset import CaptionedImage
 from dataset.masks import masks_of
+from dataset.scenes import SCENES
 from evaluation.localization import (
     BY_MASKS,
     CHANCE,
@@ -43,6 +45,7 @@ from scoring.options import (
 from scoring.score_files import ScoreFiles
 from scoring.scored_images import score_images
 
+logger = logging.getLogger(__name__)
 BASELINE = "attention"
 SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
 RANKED_BY = "energy"
@@ -77,11 +80,44 @@ def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
     return list(find_objects(words, record.objects))
 
 
-def score_caption(as_released: bool, image: ExplainedImage) -> dict:
-    """Returns what the journal keeps of an image."""
+def choose_regions(
+    options: LocalizationOptions, images: Sequence[CaptionedImage], files: ScoreFiles
+) -> dict:
+    """Returns the setting that says whether exact pixels are scored beside boxes.
+
+    There is none where no pixels are known; results are then those of earlier
+    versions. It is None for a journal of an earlier version, which goes on as it began.
+    """
+    if not any(object_.outline for image in images for object_ in image.objects):
+        return {}
+    journals = [ScoreFiles(path, ()).journal.path for path in options.merge]
+    journals += [files.journal.path] if options.resume else []
+    if not files.lacks("masks", journals):
+        return {"masks": True}
+    logger.warning(
+        "%s was begun before exact pixels were scored beside boxes, and goes on so; "
+        "--overwrite scores both.",
+        files.journal.path,
+    )
+    return {"masks": None}
+
+
+def score_caption(
+    as_released: bool, masks: bool, in_place: bool, image: ExplainedImage
+) -> dict:
+    """Returns what the journal keeps of an image.
+
+    Args:
+        as_released: See `score_words`.
+        masks: Whether exact pixels are scored.
+        in_place: See `score_words`.
+        image: And its explanations.
+    """
     record, explanations = image.record, image.explanations
-    masks = masks_of(record.objects) if explanations else ()
-    words = score_words(image.words, record.objects, explanations, masks, as_released)
+    exact = masks_of(record.objects) if explanations and masks else ()
+    words = score_words(
+        image.words, record.objects, explanations, exact, as_released, in_place
+    )
     return {"caption": " ".join(image.words), "words": words}
 
 
@@ -158,17 +194,19 @@ def run(options: LocalizationOptions) -> list[str]:
     if not (options.resume or options.overwrite):
         files.refuse_existing()
     images = read_images(options)
-    with_masks = any(object_.outline for i in images for object_ in i.objects)
+    regions = choose_regions(options, images, files)
     images = options.shard.of(images)
     captioner = load_captioner(options.model)
     settings = scoring_settings(captioner, options)
     settings["as_released"] = options.as_released
-    if with_masks:  # results of boxes alone are as they were before there were masks
-        settings["masks"] = True
-    score = functools.partial(score_caption, options.as_released)
+    # Earlier versions knew the pixels of scenes alone, in place of their boxes.
+    in_place = not regions.get("masks") and options.dataset == SCENES.name
+    masks = bool(regions.get("masks") or in_place)
+    score = functools.partial(score_caption, options.as_released, masks, in_place)
     records, problems = score_images(
-        captioner, images, object_steps, score, files, settings, options
+        captioner, images, object_steps, score, files, settings | regions, options
     )
+    settings |= {name: value for name, value in regions.items() if value}
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
     write_tables(files, settings, records)

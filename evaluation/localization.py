@@ -32,9 +32,12 @@ class Location:
     Attributes:
         regions: Of all objects of that name, bool (N, H, W): the pixels of their boxes,
             or their exact ones.
+        exact: Pixels of all of them, bool (H, W), that take the place of the regions'
+            in all scores but correctness and energy, as in earlier versions.
     """
 
     regions: np.ndarray
+    exact: np.ndarray | None = None
 
     def __post_init__(self):
         if self.regions.ndim != 3 or not self.regions.any(axis=(1, 2)).all():
@@ -44,9 +47,14 @@ class Location:
             )
 
     @functools.cached_property
-    def mask(self) -> np.ndarray:
+    def union(self) -> np.ndarray:
         """The pixels of all regions, bool (H, W)."""
         return self.regions.any(axis=0)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The pixels of the objects, bool (H, W)."""
+        return self.union if self.exact is None else self.exact
 
     @functools.cached_property
     def surroundings(self) -> np.ndarray:
@@ -141,6 +149,7 @@ def score_words(
     explanations: Sequence,
     masks: Sequence[np.ndarray | None] = (),
     as_released: bool = False,
+    in_place: bool = False,
 ) -> list[dict]:
     """Scores every explanation of the words of a caption that name objects.
 
@@ -155,6 +164,8 @@ def score_words(
             anything with `method` and `pixels` (R, H, W, 3).
         masks: The exact pixels of each object, bool (h, w), or None; none of all.
         as_released: Whether correctness is `correctness_as_released`.
+        in_place: Whether exact pixels take the place of boxes (`Location.exact`)
+            instead.
 
     Returns:
         A record of each word: its step, the word, its boxes and its scores by method
@@ -168,7 +179,11 @@ def score_words(
         known = zip(objects, masks, strict=bool(len(masks)))
         exact = [mask for object_, mask in known if object_ in named]
         if exact and all(mask is not None for mask in exact):
-            locations[BY_MASKS] = locate_masks(exact, size)
+            by_masks = locate_masks(exact, size)
+            if in_place:
+                locations = {"": Location(locations[""].regions, by_masks.union)}
+            else:
+                locations[BY_MASKS] = by_masks
         maps = {e.method: e.pixels[row] for e in explanations}
         scores = _score_regions(maps, locations, as_released)
         word = {"step": step, "word": words[step], "boxes": boxes, "scores": scores}
@@ -212,7 +227,7 @@ def score_location(
     by_threshold = (correctness_of or correctness)(heat, location.regions).tolist()
     return {
         **dict(zip(CORRECTNESS, by_threshold, strict=True)),
-        "energy": mass_accuracy(heat, location.mask),
+        "energy": mass_accuracy(heat, location.union),
         "mass_accuracy": mass_accuracy(heat, location.mask),
         "rank_accuracy": rank_accuracy(heat, location.mask),
         "pointing": pointing(heat, location.mask),
@@ -230,7 +245,7 @@ def chance_scores(location: Location) -> dict[str, float]:
     share = float(location.mask.mean())
     return {
         **dict.fromkeys(CORRECTNESS, largest),
-        "energy": share,
+        "energy": float(location.union.mean()),
         "mass_accuracy": share,
         "rank_accuracy": share,
         "pointing": share,
