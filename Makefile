@@ -12,10 +12,10 @@ JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 # scripts whose own code calls none, of networks of full size, and of graphs and rules,
 # which other tests run through on every kind of layer. A new file of tests runs on both.
 ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions chair \
-	check coco command_line comparisons config convert_original datasets \
+	check coco command_line comparisons config convert_original coordinates datasets \
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
 	experiments explain_image explained_images faithfulness feature_cache flickr \
-	graph hallucination help images imports inference journal keras_applications localization \
+	graph hallucination help images imports inference journal keras_applications localization masks \
 	object_words presets quiet_start randomisation read_ahead report roc roc_figures \
 	rules run_files scenes score_figures score_tables similarity start tensorboard_logs \
 	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \

@@ -4,19 +4,29 @@ python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FIL
 """
 
 import functools
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
-from dataset import DATASETS, CaptionedImage
-from evaluation.localization import CHANCE, CORRECTNESS, THRESHOLDS, score_words
+from dataset import CaptionedImage
+from dataset.masks import masks_of
+from dataset.scenes import SCENES
+from evaluation.localization import (
+    BY_MASKS,
+    CHANCE,
+    CORRECTNESS,
+    THRESHOLDS,
+    score_words,
+)
 from evaluation.object_words import find_objects
 from evaluation.score_tables import (
     all_words,
     average_scores,
     choose_examples,
+    count_words,
     curves,
     table_lines,
     to_csv,
@@ -35,9 +45,11 @@ from scoring.options import (
 from scoring.score_files import ScoreFiles
 from scoring.scored_images import score_images
 
+logger = logging.getLogger(__name__)
 BASELINE = "attention"
 SHOWN = (CORRECTNESS[0], CORRECTNESS[5], "mass_accuracy", "rank_accuracy", "pointing")
 RANKED_BY = "energy"
+MASKS = "-masks.png"
 NUM_EXAMPLES = 3
 
 
@@ -68,13 +80,43 @@ def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
     return list(find_objects(words, record.objects))
 
 
-def score_caption(options: LocalizationOptions, image: ExplainedImage) -> dict:
-    """Returns what the journal keeps of an image."""
+def choose_regions(
+    options: LocalizationOptions, images: Sequence[CaptionedImage], files: ScoreFiles
+) -> dict:
+    """Returns the setting that says whether exact pixels are scored beside boxes.
+
+    There is none where no pixels are known; results are then those of earlier
+    versions. It is None for a journal of an earlier version, which goes on as it began.
+    """
+    if not any(object_.outline for image in images for object_ in image.objects):
+        return {}
+    journals = [ScoreFiles(path, ()).journal.path for path in options.merge]
+    journals += [files.journal.path] if options.resume else []
+    if not files.lacks("masks", journals):
+        return {"masks": True}
+    logger.warning(
+        "%s was begun before exact pixels were scored beside boxes, and goes on so; "
+        "--overwrite scores both.",
+        files.journal.path,
+    )
+    return {"masks": None}
+
+
+def score_caption(
+    as_released: bool, masks: bool, in_place: bool, image: ExplainedImage
+) -> dict:
+    """Returns what the journal keeps of an image.
+
+    Args:
+        as_released: See `score_words`.
+        masks: Whether exact pixels are scored.
+        in_place: See `score_words`.
+        image: And its explanations.
+    """
     record, explanations = image.record, image.explanations
-    read_masks = DATASETS[options.dataset].read_masks
-    masks = read_masks(record) if explanations and read_masks else None
+    exact = masks_of(record.objects) if explanations and masks else ()
     words = score_words(
-        image.words, record.objects, explanations, masks, options.as_released
+        image.words, record.objects, explanations, exact, as_released, in_place
     )
     return {"caption": " ".join(image.words), "words": words}
 
@@ -83,14 +125,35 @@ def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None
     """Writes the tables and the curves, and prints some of the scores."""
     summary, num_words = average_scores(records), len(all_words(records))
     content = {"num_images": len(records), "num_words": num_words, "scores": summary}
+    if settings.get("masks"):
+        content["num_mask_words"] = count_words(records, BY_MASKS + RANKED_BY)
     if BASELINE in settings["methods"]:
         content[f"difference_to_{BASELINE}"] = average_scores(records, BASELINE)
     files.write_results(settings | content)
     files.write(".csv", to_csv(records))
-    note = f"{num_words} object words of {len(records)} captions, 95 % intervals"
-    figure = correctness_figure(curves(summary, CORRECTNESS), THRESHOLDS, note)
-    files.write(".png", png(figure))
     print(*table_lines(summary, SHOWN), sep="\n")
+    draw_curves(files, ".png", summary, num_words, len(records))
+    if content.get("num_mask_words"):
+        names = [BY_MASKS + name for name in SHOWN]
+        print("by exact pixels:", *table_lines(summary, names), sep="\n")
+        counts = content["num_mask_words"], len(records)
+        draw_curves(files, MASKS, summary, *counts, "mask", BY_MASKS)
+
+
+def draw_curves(
+    files: ScoreFiles,
+    ending: str,
+    summary: dict,
+    num_words: int,
+    num_captions: int,
+    region: str = "box",
+    kind: str = "",
+) -> None:
+    """Draws correctness in the boxes, or in regions whose scores begin with `kind`."""
+    names = [kind + name for name in CORRECTNESS]
+    note = f"{num_words} object words of {num_captions} captions, 95 % intervals"
+    figure = correctness_figure(curves(summary, names), THRESHOLDS, note, region)
+    files.write(ending, png(figure))
 
 
 def draw_examples(
@@ -128,23 +191,29 @@ def draw_examples(
 
 def run(options: LocalizationOptions) -> list[str]:
     """Scores explanations; returns the problems."""
-    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png"))
+    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png", MASKS))
     if not (options.resume or options.overwrite):
         files.refuse_existing()
     images = read_images(options)
+    regions = choose_regions(options, images, files)
+    images = options.shard.of(images)
     captioner = load_captioner(options.model)
     settings = scoring_settings(captioner, options)
     settings["as_released"] = options.as_released
-    score = functools.partial(score_caption, options)
+    # Earlier versions knew the pixels of scenes alone, in place of their boxes.
+    in_place = not regions.get("masks") and options.dataset == SCENES.name
+    masks = bool(regions.get("masks") or in_place)
+    score = functools.partial(score_caption, options.as_released, masks, in_place)
     records, problems = score_images(
-        captioner, images, object_steps, score, files, settings, options
+        captioner, images, object_steps, score, files, settings | regions, options
     )
+    settings |= {name: value for name, value in regions.items() if value}
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
     write_tables(files, settings, records)
     examples = draw_examples(captioner, images, records, settings["methods"], options)
     files.write("-examples.png", examples)
-    print(*files.written, sep="\n")
+    print(*(path for path in files.written if path.exists()), sep="\n")
     return problems
 
 

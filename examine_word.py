@@ -148,6 +148,7 @@ def run(options: WordOptions) -> list[str]:
         files.refuse_existing()
     dataset = DATASETS[options.dataset]
     images = read_images(options, not dataset.boxes_repeat_captions)
+    images = options.shard.of(images)
     captions, path = None, options.captions
     if path is not None:
         captions = read_results(path, images, dataset)

@@ -206,7 +206,7 @@ def explain_photo(
     captioner: Captioner, photo: Path, folder: Path, options: ExplainOptions
 ) -> tuple[str, list[Path]]:
     """Explains a photo unless it is to be resumed and is whole; returns its caption."""
-    image = load_image(photo)
+    image = load_image(photo, captioner.image_size)
     settings = options.settings_of(photo)
     caption = report.finished_caption(folder, settings)
     if options.resume and caption is not None:

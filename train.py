@@ -55,7 +55,11 @@ from training.devices import (
     report_devices,
     start_devices,
 )
-from training.objectives import compile_for_training, objective_of
+from training.objectives import (
+    check_num_images,
+    compile_for_training,
+    objective_of,
+)
 from training.start import (
     TrainingOptions,
     create,
@@ -164,6 +168,7 @@ def prepare(
     config = new_config(options) if captioner is None else captioner.config
     devices.check(config)
     images, validation_images = read_training(config, options.data_dir, options.limit)
+    check_num_images(config, len(images))
     if captioner is None:
         captioner = create(config, images, options.encoder_weights or "imagenet")
     check_disk(captioner, images, validation_images, options.cache_dir)

@@ -11,7 +11,6 @@ DATA_DIR/annotations/dataset_coco.json       Karpathy's splits and captions, whe
 """
 
 import collections
-import dataclasses
 import functools
 import logging
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 from config import Config
 from dataset.coco_boxes import BOXES, read_instances, read_val_entities
 from dataset.coco_names import COCO_NAMES
+from dataset.coordinates import Annotated, place_objects
 from dataset.ids import image_number
 from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
@@ -33,12 +33,7 @@ from dataset.problems import (
     read_json,
     refuse_entries,
 )
-from dataset.records import (
-    CaptionedImage,
-    Dataset,
-    ObjectBox,
-    Source,
-)
+from dataset.records import CaptionedImage, Dataset, Source
 from dataset.words import compose
 
 SOURCE = Source(
@@ -89,11 +84,7 @@ def read_coco(
         raise DatasetError(f"{data_dir / 'annotations'}: no image is in split {split}.")
     if not with_objects:
         return images
-    objects = _read_objects(paths, images)
-    return [
-        dataclasses.replace(image, objects=tuple(objects[image.image_id]))
-        for image in images
-    ]
+    return place_objects(paths[0], images, _read_objects(paths, images))
 
 
 def is_karpathy(data_dir: Path) -> bool:
@@ -239,22 +230,22 @@ def _object_files(data_dir: Path, split: str, karpathy: bool) -> list[Path]:
 
 def _read_objects(
     paths: Sequence[Path], images: Sequence[CaptionedImage]
-) -> dict[str, list[ObjectBox]]:
-    """Returns the boxes of images by their ids; each is named by its category.
+) -> dict[str, Annotated]:
+    """Returns what is known of images by their ids; objects are named by categories.
 
     Raises:
         DatasetError: Files are missing or damaged, or know nothing of some images.
     """
     wanted = {image.image_id for image in images}
-    objects = {}
+    found = {}
     for path in paths:
         read = read_val_entities if path.name == ENTITIES_FILE else read_instances
-        objects |= read(path, wanted)
+        found |= read(path, wanted)
     if paths[0].name == ENTITIES_FILE:  # leaves out images without objects
-        return collections.defaultdict(list, objects)
-    missing = [f"{image_id}: not there" for image_id in sorted(wanted - set(objects))]
+        return found
+    missing = [f"{image_id}: not there" for image_id in sorted(wanted - set(found))]
     refuse_entries(paths[0], missing, f"get it: {SOURCE.boxes}")
-    return objects
+    return found
 
 
 COCO2017 = Dataset(

@@ -1,9 +1,18 @@
-"""The boxes of MSCOCO, from its own files and from that of the paper's authors."""
+"""The objects of MSCOCO, from its own files and from that of the paper's authors.
 
+Crowds (iscrowd) are objects like the others: a word that names their category names
+their box and, where it is scored by exact pixels, their run lengths.
+"""
+
+import contextlib
+import functools
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from dataset.coordinates import Annotated
 from dataset.ids import image_key
+from dataset.masks import read_outline
 from dataset.problems import (
     DatasetError,
     list_of,
@@ -11,50 +20,73 @@ from dataset.problems import (
     refuse_entries,
     warn_skipped,
 )
-from dataset.records import Box, ObjectBox, share_of_image
+from dataset.records import Box, ObjectBox, RunLengths, share_of_image
 
 BOXES = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 ENTITIES_FROM = "https://github.com/SunJiamei/LRP-ImageCaptioning (its README)"
-Objects = dict[str, list[ObjectBox]]
+Found = dict[str, Annotated]
 
 
-def read_instances(path: Path, wanted: set[str]) -> Objects:
-    """Reads instances_*.json without its outlines.
+def read_instances(path: Path, wanted: set[str]) -> Found:
+    """Reads instances_*.json.
 
     Boxes that cannot be used are left out, and a warning names them: boxes without
-    area, outside their image, of no category.
+    area, outside their image, of no category. So are segmentations; their objects keep
+    their boxes.
 
     Args:
         path: The file.
         wanted: Image ids; others are left out.
 
     Returns:
-        The boxes of each image that the file knows, crowds among them.
+        What the file says of each image that it knows.
 
     Raises:
         DatasetError: The file is missing or damaged, or no box can be used.
     """
-    content = read_json(path, BOXES, _without_outline)
+    pack = functools.partial(_pack_outline, wanted)
+    content = read_json(path, BOXES, pack)
     faults: list[str] = []
     categories = _read_categories(list_of(content, "categories"), faults)
     sizes = _read_sizes(list_of(content, "images"), wanted, faults)
-    objects: Objects = {key: [] for key in sizes}
+    found = {key: Annotated(*size, []) for key, size in sizes.items()}
     for number, entry in enumerate(list_of(content, "annotations")):
         try:
             key = image_key(entry["image_id"])
-            if key in objects:
-                phrases = (_category_of(entry, categories),)
-                box = share_of_image(_edges(entry["bbox"]), *sizes[key])
-                objects[key].append(ObjectBox(phrases, box))
+            if key not in found:
+                continue
+            phrases = (_category_of(entry, categories),)
+            box = share_of_image(_edges(entry["bbox"]), *sizes[key])
+            outline = _outline_of(entry, sizes[key], _name_of(entry, number), faults)
+            found[key].objects.append(ObjectBox(phrases, box, outline))
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"{_name_of(entry, number)}: {_reason(error)}")
-    if faults and not any(objects.values()):
-        refuse_entries(path, faults, f"get it again: {BOXES}")
+    _report(path, faults, found, BOXES)
+    return found
+
+
+def _report(path: Path, faults: list[str], found: Found, get: str) -> None:
+    """Names what cannot be used; refuses the file if that is everything."""
+    if faults and not any(entry.objects for entry in found.values()):
+        refuse_entries(path, faults, f"get it again: {get}")
     warn_skipped(path, faults)
-    return objects
 
 
-def read_val_entities(path: Path, wanted: set[str]) -> Objects:
+def _outline_of(
+    entry: dict, size: tuple[float, float], name: str, faults: list[str]
+) -> RunLengths | None:
+    """Returns an annotation's exact pixels, or adds a fault."""
+    segmentation = entry.get("segmentation")
+    if segmentation is None or segmentation == []:
+        return None
+    try:
+        return read_outline(segmentation, *size)
+    except ValueError as error:
+        faults.append(f"{name}: {error}; its box is kept")
+        return None
+
+
+def read_val_entities(path: Path, wanted: set[str]) -> Found:
     """Reads the boxes that the paper's authors published of val2017.
 
     Boxes that cannot be used are left out; see `read_instances`.
@@ -68,22 +100,20 @@ def read_val_entities(path: Path, wanted: set[str]) -> Objects:
         DatasetError: The file is missing or damaged, or no box can be used.
     """
     content = read_json(path, ENTITIES_FROM)
-    objects, faults = {}, []
+    found, faults = {}, []
     try:
         for name, entry in content.items():
             if image_key(name) in wanted:
-                objects[image_key(name)] = _read_entry(name, entry, faults)
+                found[image_key(name)] = _read_entry(name, entry, faults)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DatasetError(
             f"{path} is damaged ({error!r}); get it again: {ENTITIES_FROM}."
         ) from error
-    if faults and not any(objects.values()):
-        refuse_entries(path, faults, f"get it again: {ENTITIES_FROM}")
-    warn_skipped(path, faults)
-    return objects
+    _report(path, faults, found, ENTITIES_FROM)
+    return found
 
 
-def _read_entry(name: str, entry: dict, faults: list[str]) -> list[ObjectBox]:
+def _read_entry(name: str, entry: dict, faults: list[str]) -> Annotated:
     width, height = entry["shape"]
     boxes_of, objects = entry["bbox"], []
     for category, id_ in entry["categories"].items():
@@ -97,12 +127,28 @@ def _read_entry(name: str, entry: dict, faults: list[str]) -> list[ObjectBox]:
                 faults.append(f"{name}, {category}: {error}")
             else:
                 objects.append(ObjectBox((category.lower(),), box))
-    return objects
+    return Annotated(width, height, objects)
 
 
-def _without_outline(entry: dict) -> dict:
-    entry.pop("segmentation", None)  # nine tenths of the file
+def _pack_outline(wanted: set[str], entry: dict) -> dict:
+    """Makes polygons, nine tenths of the file, small; drops those of other images."""
+    if "segmentation" not in entry:
+        return entry
+    with contextlib.suppress(ValueError):
+        if image_key(entry.get("image_id")) not in wanted:
+            del entry["segmentation"]
+        elif isinstance(entry["segmentation"], list):
+            entry["segmentation"] = [_pack(part) for part in entry["segmentation"]]
     return entry
+
+
+def _pack(polygon: object) -> object:
+    """Turns a list of numbers into an array; leaves anything else as it is."""
+    is_list = isinstance(polygon, list)
+    with contextlib.suppress(OverflowError):
+        if is_list and all(type(number) in (int, float) for number in polygon):
+            return array("d", polygon)
+    return polygon
 
 
 def _read_categories(entries: Sequence, faults: list[str]) -> dict[object, str]:

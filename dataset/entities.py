@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from dataset.coordinates import Annotated, place_objects
 from dataset.problems import check_folder, refuse_entries, warn_skipped
 from dataset.records import Box, CaptionedImage, ObjectBox, share_of_image
 from dataset.words import compose
@@ -35,15 +36,16 @@ def read_entities(
         get: Where to get the folder.
 
     Returns:
-        The boxes of each photograph, with all phrases that name them. Boxes without
-        area or outside their photograph are left out, and a warning names them.
+        The boxes of each photograph, with all phrases that name them, as
+        `place_objects` has them. Boxes without area or outside their photograph are
+        left out, and a warning names them.
 
     Raises:
         DatasetError: Files are missing or damaged; all of them are listed.
     """
     folder = Path(folder)
     check_folder(folder, get)
-    found, problems, faults = [], [], []
+    found, problems, faults = {}, [], []
     for image in images:
         number = image.path.stem.partition("_")[0]
         paths = (
@@ -51,14 +53,15 @@ def read_entities(
             folder / "Sentences" / f"{number}.txt",
         )
         try:
-            found.append(_read_boxes(paths[0], _read_phrases(paths[1]), faults))
+            phrases = _read_phrases(paths[1])
+            found[image.image_id] = _read_boxes(paths[0], phrases, faults)
         except OSError as error:
             problems.append(f"{error.filename}: {error.strerror}")
         except (SyntaxError, TypeError, LookupError, ValueError) as error:
             problems.append(f"{paths[0]}: damaged ({error})")
     refuse_entries(folder, problems, f"get them: {get}")
     warn_skipped(folder, faults)
-    return found
+    return [image.objects for image in place_objects(folder, images, found)]
 
 
 def _read_phrases(path: Path) -> dict[str, list[str]]:
@@ -72,7 +75,7 @@ def _read_phrases(path: Path) -> dict[str, list[str]]:
 
 def _read_boxes(
     path: Path, phrases: dict[str, list[str]], faults: list[str]
-) -> tuple[ObjectBox, ...]:
+) -> Annotated:
     """Reads the boxes of one file; adds those that cannot be used to `faults`."""
     root = ElementTree.parse(path).getroot()
     size = [int(root.findtext(f"size/{name}")) for name in ("width", "height")]
@@ -86,4 +89,4 @@ def _read_boxes(
                 boxes.append(ObjectBox(tuple(named), share_of_image(edges, *size)))
             except (TypeError, ValueError) as error:
                 faults.append(f"{path.name}, object {', '.join(names)}: {error}")
-    return tuple(boxes)
+    return Annotated(*size, boxes)

@@ -2,8 +2,8 @@
 
 image.jpg#0<TAB>caption      *.token.txt, *.token
 image.jpg| 0| caption        results.csv, with a header or without
-image.jpg,caption            captions.txt of Kaggle: quotes around commas, and perhaps
-                             the caption's number before it
+image.jpg,caption            captions.txt of Kaggle: quotes around commas and ends of
+                             lines, and perhaps the caption's number before it
 """
 
 import collections
@@ -20,6 +20,8 @@ from dataset.words import compose
 _CSV_LINE = re.compile(r"([^|]+)\|\s*(\d+)(?:\s*\||\s)\s*(\S.*)")
 _NUMBER = re.compile(r"#\d+$")
 _HEADS = ("image", "image_name", "image_id", "filename", "file_name", "file", "name")
+_IMAGE = re.compile(r"[^,\"]+\.\w{3,5}(?:#\d+)?,")  # begins the line of an image
+_MOST_LINES = 20  # of one quoted caption
 _LOOKED_AT = 20  # first lines that tell what divides a file's columns
 Parse = Callable[[str], tuple[str, str] | None]
 
@@ -46,6 +48,7 @@ def read_csv_file(path: str | Path) -> dict[str, list[str]]:
     if divider == "\t":
         return read_token_file(path)
     if divider == ",":
+        lines = _close_quotes(lines)
         row = _fields(first) or [""]
         has_header = row[0].strip().lower() in _HEADS
         has_number = len(row) > 2 and (has_header or row[1].strip().isdigit())
@@ -119,6 +122,25 @@ def _parse_comma(line: str, has_number: bool) -> tuple[str, str] | None:
     caption = ",".join(rest)  # a caption whose commas stand without quotes
     is_name = without_suffix(name) != name or len(name.split()) == 1
     return (name, caption) if is_name and caption.strip() else None
+
+
+def _close_quotes(lines: Sequence[str]) -> list[str]:
+    """Joins the lines of captions whose quotes hold ends of lines.
+
+    Blank lines take the place of the others, so that the numbers stay.
+    """
+    joined = list(lines)
+    for start, line in enumerate(lines):
+        if _fields(joined[start]) is not None:
+            continue
+        for end in range(start + 1, min(start + _MOST_LINES, len(lines))):
+            if _IMAGE.match(lines[end]):
+                break
+            line = f"{line} {lines[end].strip()}"
+            if _fields(line) is not None:
+                joined[start : end + 1] = [line] + [""] * (end - start)
+                break
+    return joined
 
 
 def _fields(line: str) -> list[str] | None:

@@ -6,7 +6,9 @@ import struct
 import warnings
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -41,29 +43,47 @@ FORMATS: dict[str, tuple[str, ...]] = {  # Pillow's names; none runs another pro
 }
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 FEW = 3  # names that a message lists
+Result = TypeVar("Result")
 
 
 class ImageError(ValueError):
     """An image file that cannot be read; the message names the file and the reason."""
 
 
-def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
+class Frame(NamedTuple):
+    """How a file keeps a photograph.
+
+    Attributes:
+        width: Of the stored pixels.
+        height: Of the stored pixels.
+        turn: What the orientation tag asks a viewer to do; None: nothing.
+    """
+
+    width: int
+    height: int
+    turn: Image.Transpose | None
+
+
+def load_image(
+    path: str | Path, size: int | tuple[int, int] = IMAGE_SIZE
+) -> np.ndarray:
     """Reads a photograph and resizes it plainly, as the paper does.
 
     Args:
         path: A file in one of FORMATS. Its orientation tag is followed, and what is
             transparent is laid on white. Grey of more than 8 bits is scaled by its
             range.
-        size: Height and width of the result in pixels.
+        size: Height and width of the result in pixels; one number for both.
 
     Returns:
-        uint8 RGB pixels (size, size, 3).
+        uint8 RGB pixels (H, W, 3).
 
     Raises:
         ImageError: The file is missing, empty, truncated, no image, has more than
             MAX_PIXELS pixels, or values that are not finite or of unknown range.
     """
     path = Path(path)
+    height, width = (size, size) if isinstance(size, int) else size
     if not path.is_file():
         reason = "is a folder" if path.is_dir() else "does not exist"
         raise ImageError(f"{path}: the file {reason}; expected an image file.")
@@ -72,8 +92,8 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
-            pixels = _read_pixels(path)
-            return np.asarray(pixels.resize((size, size), Image.Resampling.BILINEAR))
+            pixels = _read(path, lambda image: _to_pixels(path, image))
+            return np.asarray(pixels.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{path}: not an image that Pillow can read as one of {', '.join(FORMATS)}."
@@ -87,6 +107,16 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
     except DAMAGE as error:
         reason = " ".join(str(error).split())
         raise ImageError(f"{path}: the image is damaged ({reason}).") from error
+
+
+def read_frame(path: str | Path) -> Frame | None:
+    """Returns how a file keeps its photograph; None if it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _read(Path(path), _frame_of)
+    except (*DAMAGE, Image.DecompressionBombError):
+        return None
 
 
 def list_images(folder: str | Path) -> list[Path]:
@@ -126,39 +156,47 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:FEW]) + more
 
 
-def _read_pixels(path: Path) -> Image.Image:
-    """Reads a file as RGB; a second time without its metadata if they are broken."""
+def _read(path: Path, read: Callable[[Image.Image], Result]) -> Result:
+    """Reads an opened file; a second time without its metadata if they are broken."""
     try:
-        return _decode(path, path)
+        # Of a path Pillow 13 maps the file, and scrambles TIFF with swapped sides.
+        with path.open("rb") as file, Image.open(file, formats=tuple(FORMATS)) as image:
+            return read(image)
     except (ValuesError, ImageError, Image.DecompressionBombError):
         raise
     except DAMAGE:
         try:
-            content = without_metadata(path.read_bytes())
-            return _decode(io.BytesIO(content), path, is_bare=True)
+            content = io.BytesIO(without_metadata(path.read_bytes()))
+            with Image.open(content, formats=tuple(FORMATS)) as image:
+                image.load_end = lambda: None  # TIFF reads its other tags there
+                return read(image)
         except DAMAGE:
             pass  # the first reason is the one to tell
         raise
 
 
-def _decode(
-    source: Path | io.BytesIO, path: Path, is_bare: bool = False
-) -> Image.Image:
-    with Image.open(source, formats=tuple(FORMATS)) as image:
-        _check_size(path, image.size)
-        stored = Stored.of(image)
-        if is_bare:  # TIFF reads its other tags there
-            image.load_end = lambda: None
-        return to_rgb(_turn_upright(image), stored)
-
-
-def _turn_upright(image: Image.Image) -> Image.Image:
+def _to_pixels(path: Path, image: Image.Image) -> Image.Image:
+    _check_size(path, image.size)
+    stored = Stored.of(image)
     image.load()  # some formats are turned by this already, and lose the tag
+    turn = _turn_of(image)
+    return to_rgb(image if turn is None else image.transpose(turn), stored)
+
+
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Returns what the orientation tag asks for, if there is one to be read."""
     try:
-        turn = UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
+        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     except DAMAGE:  # of the tags, which no pixel needs
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
+
+
+def _frame_of(image: Image.Image) -> Frame:
+    tags = getattr(image, "tag_v2", {})  # of TIFF, whose size is that after turning
+    width = tags.get(ExifTags.Base.ImageWidth, image.width)
+    return Frame(
+        width, tags.get(ExifTags.Base.ImageLength, image.height), _turn_of(image)
+    )
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from config import Config
 
 
@@ -21,17 +19,28 @@ class Box(NamedTuple):
     ymax: float
 
 
+class RunLengths(NamedTuple):
+    """The exact pixels of an object, compressed as `pycocotools.mask` does it."""
+
+    height: int
+    width: int
+    counts: bytes
+
+
 @dataclass(frozen=True)
 class ObjectBox:
     """One object of an image.
 
     Attributes:
         phrases: The words that name it, lower case: a category or linked phrases.
-        box: Its edges as shares of the image's width and height.
+        box: Its edges as shares of the image's width and height; None where it is not
+            known where in the image the object is.
+        outline: Its exact pixels, where the file of the boxes has them.
     """
 
     phrases: tuple[str, ...]
-    box: Box
+    box: Box | None
+    outline: RunLengths | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,6 @@ class Dataset:
         frequent_words: The object words that captioners often predict on it.
         object_names: What its captions call each object, divided by commas, besides
             the object's own name.
-        read_masks: Returns the exact pixels of an image's objects, bool (N, H, W);
-            None where they are not known.
         has_numbered_ids: Whether results name images by numbers, as COCO's tools do.
         boxes_repeat_captions: Whether boxes name just what the captions name: to CHAIR
             they add nothing.
@@ -85,7 +92,6 @@ class Dataset:
     preset: Config
     frequent_words: tuple[str, ...]
     object_names: Mapping[str, str]
-    read_masks: Callable[[CaptionedImage], np.ndarray] | None = None
     has_numbered_ids: bool = False
     boxes_repeat_captions: bool = False
     captions_tell_sides: bool = False

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-PATCH_SIZE = 8  # pixels
-NUM_PATCHES = 20  # deleted together
+NUM_PATCHES = 20  # deleted together of
+OF_PATCHES = 784
 NUM_WORDS = 3  # deleted together
 FIRST_STEP = 6  # of the words whose preceding words are deleted
 NUM_DRAWS = 5  # random deletions
@@ -23,19 +23,18 @@ RANDOM = "random"
 # What is deleted
 
 
-def sum_patches(pixels: np.ndarray, size: int = PATCH_SIZE) -> np.ndarray:
-    """Sums signed relevance over channels and square patches.
+def sum_patches(pixels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Sums signed relevance over channels and patches.
 
     Args:
         pixels: Relevance (R, H, W, C).
-        size: Of a patch in pixels; divides H and W.
+        numbers: The number of the patch that each pixel belongs to (H, W).
 
     Returns:
-        (R, N), the patches row by row.
+        (R, N), the patches by their numbers.
     """
-    rows, height, width, channels = pixels.shape
-    grid = pixels.reshape(rows, height // size, size, width // size, size, channels)
-    return grid.sum((2, 4, 5), dtype="float64").reshape(rows, -1)
+    sums = pixels.sum(-1, dtype="float64").reshape(len(pixels), -1)  # (R, H W)
+    return np.stack([np.bincount(numbers.ravel(), row) for row in sums])
 
 
 def rank(scores: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -95,7 +94,7 @@ def patch_deletion(
     before: np.ndarray,
     tell: Callable,
     generator: np.random.Generator,
-    count: int = NUM_PATCHES,
+    count: int | None = None,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Deletes the most relevant patches for each of R words, and random ones.
 
@@ -106,13 +105,15 @@ def patch_deletion(
         tell: Patches to delete, P arrays of numbers -> (probabilities of the words
             (P, R), words of the new captions, P collections).
         generator: Draws the random patches and decides ties.
-        count: Patches to delete together.
+        count: Patches to delete together; NUM_PATCHES of OF_PATCHES if None.
 
     Returns:
         For each method and RANDOM (the mean of NUM_DRAWS draws): "vanished", whether
         the new caption lacks the word (R,), and "drop" of the probability (R,).
     """
     orders = _orders(scores, generator)
+    if count is None:
+        count = max(1, round(NUM_PATCHES * orders.shape[1] / OF_PATCHES))
     probabilities, captions = tell([order[:count] for order in orders])
     vanished = np.array([[word not in said for word in words] for said in captions])
     vanished = _by_method(vanished, scores)

@@ -5,7 +5,7 @@ for it. What speaks against the word is left out.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,12 @@ from evaluation.object_words import find_objects
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(10))
 CORRECTNESS = tuple(f"correctness_{threshold}" for threshold in THRESHOLDS)
-TOLERANCE = 15  # pixels, those of Zhang et al. on photographs about twice as large
+SIDE = 224  # of the input that the two lengths below are meant for, in pixels
+TOLERANCE = 15  # those of Zhang et al. on photographs about twice as large
 TOLERANT = f"pointing_{TOLERANCE}"
-RELEASED_SMOOTHING = 20  # pixels
+RELEASED_SMOOTHING = 20
 CHANCE = "chance"  # beside the names of methods
+BY_MASKS = "mask_"  # begins the names of scores by exact pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,44 +30,78 @@ class Location:
     """Where the object is that a word names.
 
     Attributes:
-        boxes: Of all objects of that name, bool (N, H, W).
-        mask: Their pixels, bool (H, W): the exact ones where they are known, else
-            those of the boxes.
+        regions: Of all objects of that name, bool (N, H, W): the pixels of their boxes,
+            or their exact ones.
+        exact: Pixels of all of them, bool (H, W), that take the place of the regions'
+            in all scores but correctness and energy, as in earlier versions.
     """
 
-    boxes: np.ndarray
-    mask: np.ndarray
+    regions: np.ndarray
+    exact: np.ndarray | None = None
 
     def __post_init__(self):
-        if self.boxes.ndim != 3 or self.boxes.shape[1:] != self.mask.shape:
+        if self.regions.ndim != 3 or not self.regions.any(axis=(1, 2)).all():
             raise ValueError(
-                f"A location needs boxes (N, H, W) and a mask (H, W); received "
-                f"{self.boxes.shape} and {self.mask.shape}."
+                f"A location needs regions (N, H, W), each with a pixel; received "
+                f"{self.regions.shape} with {self.regions.sum((-1, -2))} pixels."
             )
-        if not (self.boxes.any(axis=(1, 2)).all() and self.mask.any()):
-            raise ValueError("A box or the mask of a location has no pixel.")
+
+    @functools.cached_property
+    def union(self) -> np.ndarray:
+        """The pixels of all regions, bool (H, W)."""
+        return self.regions.any(axis=0)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The pixels of the objects, bool (H, W)."""
+        return self.union if self.exact is None else self.exact
 
     @functools.cached_property
     def surroundings(self) -> np.ndarray:
         """The mask and what is at most TOLERANCE pixels from it, bool (H, W)."""
-        return isotropic_dilation(self.mask, TOLERANCE)
+        return isotropic_dilation(self.mask, scaled(TOLERANCE, self.mask.shape))
 
 
-def locate(
-    boxes: Sequence[Sequence[float]],
-    size: tuple[int, int],
-    masks: np.ndarray | None = None,
-) -> Location:
+def scaled(length: float, size: tuple[int, int]) -> float:
+    """Returns a length on SIDE pixels as it is on an image of another size."""
+    return length * sum(size) / (2 * SIDE)
+
+
+def locate(boxes: Sequence[Sequence[float]], size: tuple[int, int]) -> Location:
     """Turns boxes into pixels.
 
     Args:
         boxes: Their edges in the order of `Box`, as shares of the image's width and
             height.
         size: The height and width of the image in pixels.
-        masks: The exact pixels of the objects where they are known, bool (N, H, W).
     """
-    found = np.stack([_fill_box(Box(*box), size) for box in boxes])  # (N, H, W)
-    return Location(found, (found if masks is None else masks).any(axis=0))
+    return Location(np.stack([_fill_box(Box(*box), size) for box in boxes]))
+
+
+def locate_masks(masks: Sequence[np.ndarray], size: tuple[int, int]) -> Location:
+    """Turns exact pixels into those of an image of another size.
+
+    Args:
+        masks: Of one object each, bool (h, w) of any size.
+        size: The height and width of the image in pixels.
+    """
+    return Location(np.stack([_resize(mask, size) for mask in masks]))
+
+
+def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns which pixels of an image have their centre in a mask, as with boxes.
+
+    If none has, the pixel that holds the middle of the mask is taken.
+    """
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new)
+        for new, old in zip(size, mask.shape, strict=True)
+    )
+    found = mask[np.ix_(rows, columns)]
+    if not found.any():
+        middle = (np.mean(np.nonzero(mask), axis=1) + 0.5) / mask.shape
+        found[tuple((middle * size).astype(int))] = True
+    return found
 
 
 def _fill_box(box: Box, size: tuple[int, int]) -> np.ndarray:
@@ -111,18 +147,25 @@ def score_words(
     words: Sequence[str],
     objects: Sequence[ObjectBox],
     explanations: Sequence,
-    masks: np.ndarray | None = None,
+    masks: Sequence[np.ndarray | None] = (),
     as_released: bool = False,
+    in_place: bool = False,
 ) -> list[dict]:
     """Scores every explanation of the words of a caption that name objects.
+
+    A word has the scores of `score_location` by the boxes of all objects that it
+    names. Where the exact pixels of all of them are known, it has the same scores by
+    these too, whose names begin with BY_MASKS.
 
     Args:
         words: Of the caption (T,).
         objects: Of the image.
         explanations: One for each method, of just the words that `find_objects` finds:
             anything with `method` and `pixels` (R, H, W, 3).
-        masks: The exact pixels of the objects where they are known, bool (N, H, W).
+        masks: The exact pixels of each object, bool (h, w), or None; none of all.
         as_released: Whether correctness is `correctness_as_released`.
+        in_place: Whether exact pixels take the place of boxes (`Location.exact`)
+            instead.
 
     Returns:
         A record of each word: its step, the word, its boxes and its scores by method
@@ -130,20 +173,37 @@ def score_words(
     """
     found = []
     for row, (step, named) in enumerate(find_objects(words, objects).items()):
+        size = explanations[0].pixels.shape[1:3]
         boxes = [object_.box for object_ in named]
-        rows = [objects.index(object_) for object_ in named]
-        exact = None if masks is None else masks[rows]
-        location = locate(boxes, explanations[0].pixels.shape[1:3], exact)
-        scores = {
-            e.method: score_location(
-                e.pixels[row], location, _choose_correctness(e.method, as_released)
-            )
-            for e in explanations
-        }
-        scores[CHANCE] = chance_scores(location)
+        locations = {"": locate(boxes, size)}
+        known = zip(objects, masks, strict=bool(len(masks)))
+        exact = [mask for object_, mask in known if object_ in named]
+        if exact and all(mask is not None for mask in exact):
+            by_masks = locate_masks(exact, size)
+            if in_place:
+                locations = {"": Location(locations[""].regions, by_masks.union)}
+            else:
+                locations[BY_MASKS] = by_masks
+        maps = {e.method: e.pixels[row] for e in explanations}
+        scores = _score_regions(maps, locations, as_released)
         word = {"step": step, "word": words[step], "boxes": boxes, "scores": scores}
         found.append(word)
     return found
+
+
+def _score_regions(
+    maps: Mapping[str, np.ndarray], locations: Mapping[str, Location], as_released: bool
+) -> dict[str, dict[str, float]]:
+    """Scores the maps of a word by regions; the keys of these begin the names."""
+    scores: dict[str, dict[str, float]] = {name: {} for name in (*maps, CHANCE)}
+    for kind, location in locations.items():
+        for method, relevance in maps.items():
+            by = _choose_correctness(method, as_released)
+            for name, value in score_location(relevance, location, by).items():
+                scores[method][kind + name] = value
+        for name, value in chance_scores(location).items():
+            scores[CHANCE][kind + name] = value
+    return scores
 
 
 def _choose_correctness(method: str, as_released: bool) -> Callable:
@@ -164,10 +224,10 @@ def score_location(
         correctness_of: (heat, boxes) -> the scores by threshold; `correctness` if None.
     """
     heat = heat_of(relevance)
-    by_threshold = (correctness_of or correctness)(heat, location.boxes).tolist()
+    by_threshold = (correctness_of or correctness)(heat, location.regions).tolist()
     return {
         **dict(zip(CORRECTNESS, by_threshold, strict=True)),
-        "energy": mass_accuracy(heat, location.boxes.any(axis=0)),
+        "energy": mass_accuracy(heat, location.union),
         "mass_accuracy": mass_accuracy(heat, location.mask),
         "rank_accuracy": rank_accuracy(heat, location.mask),
         "pointing": pointing(heat, location.mask),
@@ -178,14 +238,14 @@ def score_location(
 def chance_scores(location: Location) -> dict[str, float]:
     """Returns the scores of a map that is the same everywhere, or random.
 
-    Those that share out a map's mass are the area's share; that of the best box is
-    the largest box's. A point at random hits the mask as often as it is large.
+    Those that share out a map's mass are the area's share; that of the best region is
+    the largest region's. A point at random hits the mask as often as it is large.
     """
-    largest = float(location.boxes.mean(axis=(1, 2)).max())
+    largest = float(location.regions.mean(axis=(1, 2)).max())
     share = float(location.mask.mean())
     return {
         **dict.fromkeys(CORRECTNESS, largest),
-        "energy": float(location.boxes.any(axis=0).mean()),
+        "energy": float(location.union.mean()),
         "mass_accuracy": share,
         "rank_accuracy": share,
         "pointing": share,
@@ -201,7 +261,7 @@ def correctness(heat: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
     Args:
         heat: In [0, 1], (H, W).
-        boxes: Of one object, bool (N, H, W).
+        boxes: Or exact pixels, of objects of one name, bool (N, H, W).
 
     Returns:
         A score for each of THRESHOLDS; 0 where nothing is above it.
@@ -227,11 +287,11 @@ def correctness_as_released(
     Args:
         heat: See `correctness`.
         boxes: See `correctness`.
-        smoothing: The standard deviation of the Gaussian in pixels;
-            RELEASED_SMOOTHING for attention.
+        smoothing: The standard deviation of the Gaussian in pixels of an image of
+            SIDE; RELEASED_SMOOTHING for attention.
     """
     if smoothing:
-        heat = gaussian(heat, smoothing, mode="reflect")
+        heat = gaussian(heat, scaled(smoothing, heat.shape), mode="reflect")
         heat = heat / (heat.max() or 1.0)
     first = correctness(heat, boxes[:1])
     if len(boxes) == 1:

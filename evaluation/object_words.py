@@ -13,7 +13,9 @@ SYNONYMS = {
     "bicycle": "bike bicycle",
     "car": "car taxi",
 }
-COMPOUNDS = ("hot dog",)  # its last word alone names something else
+# Names of several words whose last word is a name too, and whether it names both: a
+# bear may be a teddy bear, a dog is no hot dog. A teddy bear is no bear, either.
+COMPOUNDS = {"hot dog": False, "teddy bear": True}
 # Phrases may end in these, "a man in [red]", and then name no object.
 _NAMELESS = """
 black blue brown gold gray green grey orange pink purple red silver tan white yellow
@@ -64,17 +66,21 @@ def find_objects(
     """Finds the words of a caption that name objects of its image.
 
     A word names an object if it is the last word of a phrase that does, in singular
-    or plural: *dogs* names the box of "a brown dog", *table* that of "dining table". A
-    phrase that is a category's name alone stands for its SYNONYMS too.
+    or plural: *dogs* names the box of "a brown dog", *table* that of "dining table". Of
+    a name of several words the last one, the noun that the others describe, stands for
+    the whole: in "a traffic light" the word *light* names the box of the traffic light,
+    and the map of *light* is scored. A phrase that is a category's name alone stands
+    for its SYNONYMS too.
 
     Args:
         words: Of the caption, lower case (T,).
-        objects: Of the image.
+        objects: Of the image; those without a box are left out.
 
     Returns:
         The boxes that each such word names, by the word's place in the caption.
     """
-    names = [(object_, _names_of(object_)) for object_ in objects]
+    placed = [object_ for object_ in objects if object_.box is not None]
+    names = [(object_, _names_of(object_)) for object_ in placed]
     found = {}
     for step, word in enumerate(words):
         noun = _last_noun(words[: step + 1])
@@ -89,7 +95,8 @@ def _names_of(object_: ObjectBox) -> set[str]:
     texts = list(object_.phrases)
     for phrase in object_.phrases:
         texts += SYNONYMS.get(phrase, "").split()
-    return {_last_noun(split_words(text)) for text in texts}
+    names = {_last_noun(split_words(text)) for text in texts}
+    return names | {name.split()[-1] for name in names if COMPOUNDS.get(name)}
 
 
 def _last_noun(words: Sequence[str]) -> str:

@@ -2,13 +2,15 @@
 
 The records are those of a journal, {"image_id": ..., "caption": ..., "words": [{"step":
 ..., "word": ..., "boxes": ..., "scores": {method: {score: value}}}]}; every word has
-the same methods and scores.
+the same methods, and all of them have the same scores. Some scores may be those of a
+part of the words, then all of that part: those by exact pixels, which not all objects
+have.
 """
 
 import csv
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,19 +57,49 @@ def average_scores(
 
 
 def _average(words: list[list[dict]], method: str, baseline: str | None) -> dict:
-    names = list(words[0][0]["scores"][method])
-    groups = [_values(image, method) for image in words]  # (N, S) of each image
+    return {
+        name: found
+        for names in _families(words, method)
+        for name, found in _average_family(words, method, baseline, names)
+    }
+
+
+def _families(words: list[list[dict]], method: str) -> list[list[str]]:
+    """Returns the names of the scores, together those that the same words have."""
+    holders: dict[str, list[int]] = {}
+    for number, word in enumerate(word for image in words for word in image):
+        for name in word["scores"][method]:
+            holders.setdefault(name, []).append(number)
+    families: dict[tuple[int, ...], list[str]] = {}
+    for name, numbers in holders.items():
+        families.setdefault(tuple(numbers), []).append(name)
+    return list(families.values())
+
+
+def _average_family(
+    words: list[list[dict]], method: str, baseline: str | None, names: list[str]
+) -> Iterator[tuple[str, dict]]:
+    groups = [_values(image, method, names) for image in words]  # (N, S) of each image
     if baseline is not None:
-        groups = [g - _values(i, baseline) for g, i in zip(groups, words, strict=True)]
+        others = [_values(image, baseline, names) for image in words]
+        groups = [g - o for g, o in zip(groups, others, strict=True)]
     mean = functools.partial(np.mean, axis=0)
     ends = np.transpose(bootstrap_interval(groups, mean))  # (S, 2)
     means = mean(np.concatenate(groups))
-    columns = zip(names, means.tolist(), ends.tolist(), strict=True)
-    return {name: {"mean": m, "interval": interval} for name, m, interval in columns}
+    for name, m, interval in zip(names, means.tolist(), ends.tolist(), strict=True):
+        yield name, {"mean": m, "interval": interval}
 
 
-def _values(words: list[dict], method: str) -> np.ndarray:
-    return np.array([list(word["scores"][method].values()) for word in words])
+def _values(words: list[dict], method: str, names: list[str]) -> np.ndarray:
+    scores = [word["scores"][method] for word in words]
+    having = [[of_word[n] for n in names] for of_word in scores if names[0] in of_word]
+    return np.reshape(having, (-1, len(names)))
+
+
+def count_words(records: Sequence[dict], score: str) -> int:
+    """Returns how many words have a score."""
+    words = (word for _, word in all_words(records))
+    return sum(score in next(iter(word["scores"].values())) for word in words)
 
 
 def to_csv(records: Sequence[dict]) -> bytes:

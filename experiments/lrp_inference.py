@@ -27,7 +27,7 @@ from dataset import DATASETS, CaptionedImage, Dataset
 from evaluation.hallucination import summarize_captions
 from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
 from models import load_captioner
-from scoring.captions import check_metrics, score_captions
+from scoring.captions import check_metrics, score_defined
 from training.data import encode_images
 from training.dev_scores import by_image, caption_images, read_captions, score_images
 
@@ -169,7 +169,7 @@ def describe(
         vocabulary is the number of different words, distinct the share of captions
         that no other image has.
     """
-    scores = score_images(images, captions, metrics, score_captions)
+    scores = score_images(images, captions, metrics, score_defined)
     of_words = summarize_captions(
         captions, images, dataset.frequent_words, dataset.object_names
     )

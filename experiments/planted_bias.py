@@ -41,7 +41,7 @@ from models import load_captioner
 from models.decoders import DECODERS
 from report.canvas import png
 from report.roc_figures import roc_figure
-from scoring.captions import score_captions
+from scoring.captions import score_defined
 from scoring.explained_images import explain_images
 from training.data import encode_images
 from training.dev_scores import caption_images, score_images
@@ -171,12 +171,13 @@ def count(
     hallucinated, recalled = (
         float(says[rows].mean()) for rows in (~is_there, is_there)
     )
+    scores = score_images(images, texts, ("cider",), score_defined)
     return {
         f"{BIAS.kind}_hallucinated": hallucinated,
         f"{BIAS.kind}_recalled": recalled,
         "difference": recalled - hallucinated,
         "chair_i": chair_scores(named, shown)["chair_i"]["mean"],
-        "cider": score_images(images, texts, ("cider",), score_captions)["cider"],
+        **({"cider": scores["cider"]} if "cider" in scores else {}),
     }
 
 

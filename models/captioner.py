@@ -101,6 +101,11 @@ class Captioner(keras.Model):
             layer.trainable = False
         self.built = True
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """The height and width of the photographs that the encoder reads."""
+        return self.encoder.input_shape[1:3]
+
     def call(self, inputs, training=False):
         features = flatten_grid(self._run_trained(inputs["features"], training))
         # Keras builds a mirrored model with the mean of its batches, which is no int.
@@ -123,13 +128,13 @@ class Captioner(keras.Model):
                 weight.assign(source)
 
     def encode(self, images: np.ndarray):
-        """Turns RGB images uint8 (B, 224, 224, 3) into features (B, h, w, D)."""
+        """Turns RGB images uint8 (B, H, W, 3) into features (B, h, w, D)."""
         return self.encode_inputs(preprocess(images, self.config.encoder))
 
     def encode_each(
         self, images: Sequence[np.ndarray]
     ) -> tuple[object, list[EncodedImage]]:
-        """Encodes RGB images uint8 (224, 224, 3) together.
+        """Encodes RGB images uint8 (H, W, 3) together.
 
         Returns:
             The features of all (B, h, w, D), and each image with its own.
@@ -142,7 +147,7 @@ class Captioner(keras.Model):
         ]
 
     def encode_inputs(self, inputs: np.ndarray):
-        """Turns preprocessed images (B, 224, 224, 3) into features (B, h, w, D)."""
+        """Turns preprocessed images (B, H, W, 3) into features (B, h, w, D)."""
         return self._encode(ops.convert_to_tensor(inputs))
 
     def freeze_features(self, images: np.ndarray) -> np.ndarray:
@@ -181,7 +186,8 @@ class Captioner(keras.Model):
         check_search(beam_size)
         captions = []
         for start in range(0, len(paths), batch_size):
-            images = [load_image(path) for path in paths[start : start + batch_size]]
+            some = paths[start : start + batch_size]
+            images = [load_image(path, self.image_size) for path in some]
             captions += self.caption_features(self.encode(np.stack(images)), beam_size)
         return captions
 

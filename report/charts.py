@@ -9,7 +9,6 @@ from report.canvas import INK, QUIET, text_at
 from report.wording import METHOD_LABELS, VISUAL_SHARE
 
 LABELS = METHOD_LABELS | {
-    "chance": "Chance: the box's share",
     "visual_share": VISUAL_SHARE,
     "probability": "Probability of the word",
 }
@@ -55,10 +54,16 @@ def write_title(figure: Figure, title: str, note: str) -> None:
 
 
 def write_key(
-    figure: Figure, left: float, top: float, method: str, facts: Sequence[str]
+    figure: Figure,
+    left: float,
+    top: float,
+    method: str,
+    facts: Sequence[str],
+    label: str | None = None,
 ) -> None:
-    """Writes a method's name in its colour, and lines of facts below it."""
-    label, colour = LABELS.get(method, method.replace("_", " ")), _COLOURS.get(method)
+    """Writes a method's name, or a label, in its colour, and lines of facts below."""
+    label = label or LABELS.get(method, method.replace("_", " "))
+    colour = _COLOURS.get(method)
     style = {"size": 11, "weight": "bold", "color": colour or QUIET}
     text_at(figure, left, top, label, **style)
     for line, fact in enumerate(facts):

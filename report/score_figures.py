@@ -49,7 +49,10 @@ class Example:
 
 
 def correctness_figure(
-    curves: Mapping[str, np.ndarray], thresholds: Sequence[float], note: str
+    curves: Mapping[str, np.ndarray],
+    thresholds: Sequence[float],
+    note: str,
+    region: str = "box",
 ) -> Figure:
     """Draws correctness against threshold, a line for each method.
 
@@ -58,6 +61,7 @@ def correctness_figure(
             thresholds).
         thresholds: Shares of the largest heat.
         note: What was scored.
+        region: In which the relevance was counted.
 
     Returns:
         A figure that belongs to no window; `figure.savefig(path)` saves it.
@@ -76,12 +80,13 @@ def correctness_figure(
         axes.fill_between(thresholds, low, high, **band)
         top = bottom + height - 0.16 - place * LINE
         ends = f"{number(mean[0])} at 0, {number(mean[-1])} at {thresholds[-1]}"
-        write_key(figure, left + width + 0.3, top, method, [ends])
+        label = f"Chance: the {region}'s share" if method == "chance" else None
+        write_key(figure, left + width + 0.3, top, method, [ends], label)
     axes.set_xlim(thresholds[0], thresholds[-1])
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color="#eceef2", linewidth=0.8)
     below = "threshold, as a share of the largest relevance"
-    frame_axes(axes, below, "share of the relevance above it in the box")
+    frame_axes(axes, below, f"share of the relevance above it in the {region}")
     return figure
 
 

@@ -7,15 +7,18 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
+from nltk.tokenize import TreebankWordTokenizer
+from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS, PTBTokenizer
 
-from dataset.vocabulary import split_words
 from scoring.java import hear_java
 
 # What ends a line for Unicode or for Java, controls, and halves of a character.
 _LINE_ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _RARE = re.compile(r"[\U00010000-\U0010ffff]+")  # the tokenizer deletes many of them
 _BRACKETS = re.compile(r"-[lr][rcs]b-")  # how the tokenizer spells them
+_QUOTES = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'}
+_SIGNS = {"\u2026": "...", "\u2013": "--", "\u2014": "--", "\u0964": " \u0964 "}
+_ASCII = str.maketrans(_QUOTES | _SIGNS)  # as the Penn Treebank writes them
 LEAST_ALIKE = 0.5  # it rewrites fractions and times of day, never half a caption
 Texts = dict[int | str, list[str]]
 
@@ -122,12 +125,21 @@ def ptb_tokenize(captions: Mapping[int | str, Sequence[str]]) -> Texts:
     return tokenized
 
 
-def python_tokenize(captions: Mapping[int | str, Sequence[str]]) -> Texts:
-    """Splits captions as the vocabulary does, where there is no Java."""
-    return {
-        key: [" ".join(split_words(one_line(text))) for text in texts]
-        for key, texts in captions.items()
-    }
+def nltk_tokenize(captions: Mapping[int | str, Sequence[str]]) -> Texts:
+    """Splits captions by the rules of the Penn Treebank in NLTK, without Java.
+
+    Words are in lower case and punctuation is dropped, as `ptb_tokenize` does. The two
+    differ where a period ends a sentence within a caption, and in rare signs.
+    """
+    tokenizer = TreebankWordTokenizer()
+
+    def split(text: str) -> str:
+        text = one_line(text).translate(_ASCII)
+        tokens = tokenizer.tokenize(text, convert_parentheses=True)
+        words = (token.lower() for token in tokens)
+        return " ".join(word for word in words if word not in PUNCTUATIONS)
+
+    return {key: list(map(split, texts)) for key, texts in captions.items()}
 
 
 def _check_content(sent: Texts, tokenized: Texts) -> None:

@@ -1,6 +1,7 @@
 """Captions of many image files, batch by batch."""
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -38,7 +39,8 @@ def caption_files(
     """
     whole_number("batch_size", batch_size)
     keys = list(paths)
-    with contextlib.closing(read_ahead(load_image, paths.values())) as images:
+    read = functools.partial(load_image, size=captioner.image_size)
+    with contextlib.closing(read_ahead(read, paths.values())) as images:
         for start in range(0, len(keys), batch_size):
             batch = keys[start : start + batch_size]
             pixels, problems = _collect(zip(batch, images, strict=False))

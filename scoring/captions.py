@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.client
+import logging
 import math
 import re
 import subprocess
@@ -21,12 +22,13 @@ from pycocoevalcap.spice.spice import Spice
 from pycocoevalcap.bert.bert import DEFAULT_MODEL, Bert, missing_packages
 from scoring.caption_texts import (
     check_captions,
+    nltk_tokenize,
     one_line,
     ptb_tokenize,
-    python_tokenize,
 )
 from scoring.java import has_java, java_version
 
+logger = logging.getLogger(__name__)
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
 SPICE_ARCHIVE = f"https://nlp.stanford.edu/software/{spice_models.CORENLP}.zip"
 SPICE_LIB = Path(spice_models.SPICEDIR, spice_models.SPICELIB).absolute()
@@ -156,6 +158,15 @@ METRICS: dict[str, Callable[[dict, dict], dict[str, float | str]]] = {
     "bert_score": _bert_score,
 }
 
+# Scores of captions that different ones split are not to be compared.
+TOKENIZERS: dict[str, Callable] = {"ptb": ptb_tokenize, "nltk": nltk_tokenize}
+
+
+def tokenizer_name() -> str:
+    """Returns which of TOKENIZERS splits captions here: ptb where there is Java."""
+    return "ptb" if has_java() else "nltk"
+
+
 # What they need
 
 
@@ -230,9 +241,8 @@ def score_captions(
         bert_model: Of bert_score: a name the library knows, or a folder.
 
     Returns:
-        The scores by name, under "tokenizer" who split the words ("ptb", or "python"
-        where there is no Java to run the Penn Treebank tokenizer), and under
-        "bert_model" which model gave the bert_score.
+        The scores by name, under "tokenizer" who split the words (see
+        `tokenizer_name`), and under "bert_model" which model gave the bert_score.
 
     Raises:
         ValueError: A metric is unknown, cannot be computed, or has no value for these
@@ -265,7 +275,8 @@ def score_possible(
     """
     _check_names(metrics)
     check_captions(references, candidates)
-    tokenize = ptb_tokenize if has_java() else python_tokenize
+    tokenizer = tokenizer_name()
+    tokenize = TOKENIZERS[tokenizer]
     references = tokenize(references)
     candidates = tokenize({key: [text] for key, text in candidates.items()})
     scorers = METRICS | {
@@ -288,7 +299,26 @@ def score_possible(
             scores |= found
         else:
             missing[metric] = "it gave no finite number for these captions."
-    return scores | {"tokenizer": "ptb" if has_java() else "python"}, missing
+    return scores | {"tokenizer": tokenizer}, missing
+
+
+def score_defined(
+    references: Mapping[int | str, Sequence[str]],
+    candidates: Mapping[int | str, str],
+    metrics: Sequence[str],
+) -> dict[str, float | str]:
+    """Scores as `score_captions`; a number that is not defined is left out.
+
+    So much else is computed beside it: the log says what is missing and why.
+
+    Raises:
+        ValueError: A metric is unknown or needs what is not there.
+    """
+    check_metrics(metrics)
+    scores, missing = score_possible(references, candidates, metrics)
+    for metric, why in missing.items():
+        logger.warning("%s is missing: %s", metric, why)
+    return scores
 
 
 def score_lines(

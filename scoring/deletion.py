@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation import faithfulness
-from evaluation.faithfulness import FIRST_STEP, PATCH_SIZE, RANDOM, SHARES
+from evaluation.faithfulness import FIRST_STEP, RANDOM, SHARES
 from evaluation.score_tables import all_words, average_scores, table_lines, to_csv
 from models import Captioner, Explanation
-from models.explainers.deletion import delete_patches, delete_words
+from models.explainers.deletion import delete_patches, delete_words, number_patches
 from scoring.explained_images import ExplainedImage
 from scoring.score_files import ScoreFiles
 
@@ -43,9 +43,12 @@ def score_deletion(
     generator = np.random.default_rng(zlib.crc32(image.record.image_id.encode()))
     before = np.exp(first.log_probabilities)
     asked = (captioner, image.encoded, image.tokens)
-    scores = {e.method: faithfulness.sum_patches(e.pixels) for e in explanations}
+    numbers = number_patches(*first.pixels.shape[1:3])
+    scores = {
+        e.method: faithfulness.sum_patches(e.pixels, numbers) for e in explanations
+    }
     tell = functools.partial(
-        delete_patches, *asked, np.asarray(first.steps), size=PATCH_SIZE
+        delete_patches, *asked, np.asarray(first.steps), numbers=numbers
     )
     found = faithfulness.patch_deletion(scores, first.words, before, tell, generator)
     if choice == "curves":

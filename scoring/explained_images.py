@@ -79,7 +79,7 @@ def explain_images(
     )
     for start in range(0, len(records), batch_size):
         batch = records[start : start + batch_size]
-        images, problems = _load(batch)
+        images, problems = _load(batch, captioner.image_size)
         described = _describe(captioner, images, captions)
         for record in batch:
             key = record.image_id
@@ -119,13 +119,13 @@ def _explain(
 
 
 def _load(
-    records: Sequence[CaptionedImage],
+    records: Sequence[CaptionedImage], size: tuple[int, int]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Returns the pixels of the images, or what is wrong with them, by id."""
     images, problems = {}, {}
     for record in records:
         try:
-            images[record.image_id] = load_image(record.path)
+            images[record.image_id] = load_image(record.path, size)
         except ImageError as error:
             problems[record.image_id] = str(error)
     return images, problems

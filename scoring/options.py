@@ -146,10 +146,10 @@ def precision_setting(precision: str) -> dict[str, str]:
 def read_images(
     options: ScoringOptions, with_objects: bool = True
 ) -> list[CaptionedImage]:
-    """Returns the images of the split or of a shard of it, with their objects."""
+    """Returns the images of the split, of all shards, with their objects."""
     read = DATASETS[options.dataset].read
     images = read(options.data_dir, options.split, with_objects=with_objects)
-    return options.shard.of(images[: options.limit])
+    return images[: options.limit]
 
 
 def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:

@@ -72,8 +72,8 @@ def parse(argv: Sequence[str] | None) -> RandomisationOptions:
 def run(options: RandomisationOptions) -> None:
     """Explains, shuffles and compares; prints the table."""
     paths = list_images(options.images)[: options.limit]
-    images = [load_image(path) for path in paths]
     captioner = load_captioner(options.model)
+    images = [load_image(path, captioner.image_size) for path in paths]
     methods = choose_methods(options.methods, captioner)
     generator = np.random.default_rng(options.seed)
     print_table(compare(captioner, images, methods, generator))

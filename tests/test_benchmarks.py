@@ -9,7 +9,14 @@ import pytest
 from conftest import tiny_captioner
 from PIL import Image
 
-from benchmarks import cold_start, evaluation, image_reading, peak_memory, precision
+from benchmarks import (
+    cold_start,
+    evaluation,
+    image_reading,
+    peak_memory,
+    precision,
+    scale,
+)
 from dataset.scenes import render_scene
 from dataset.vocabulary import END
 
@@ -86,3 +93,16 @@ def test_bfloat16_is_compared_on_photographs(tmp_path, monkeypatch, capsys):
     assert f"{num_words} / {num_words}, below 0.01" in lines[1]
     assert precision.main([str(tmp_path / "none")]) == 2
     assert "none" in capsys.readouterr().err
+
+
+def test_a_synthetic_coco_is_read_and_trained_on(tmp_path, tiny_vgg16, capsys):
+    options = ["--folder", str(tmp_path), "--images", "60", "--steps", "1"]
+    assert scale.main(options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stages = ("the files", "read", "vocabulary of 57", "the captioner is built")
+    stages += ("the cache", "the batches", "the first 1 of 15 steps")
+    for line, name in zip(lines, stages, strict=True):
+        assert line.startswith(name) and "peak memory" in line
+    dev = scale.COCO2017.read(tmp_path, "dev")
+    assert len(dev) == 3 and all(len(image.captions) == 5 for image in dev)
+    assert dev[0].path.stat().st_nlink == 60

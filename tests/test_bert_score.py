@@ -74,7 +74,7 @@ def test_bert_score_names_its_model(monkeypatch, fake_bert):
     assert found == {
         "bert_score": pytest.approx(sum(shares) / 4),
         "bert_model": "base_L9",
-        "tokenizer": "python",
+        "tokenizer": "nltk",
     }
     score, scores = Bert("base").compute_score(REFERENCES, IN_LISTS)
     np.testing.assert_allclose(scores, shares)

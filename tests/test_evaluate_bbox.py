@@ -12,7 +12,7 @@ from PIL import Image
 import evaluate_bbox
 from dataset import DATASETS
 from dataset.scenes import write_scenes
-from dataset.scenes.other_layouts import write_like_flickr30k
+from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from evaluation.localization import CHANCE
 from models import METHODS
 from scoring import scored_images
@@ -62,7 +62,7 @@ def rows_of(output):
 
 
 def beside(output):
-    endings = (".json", ".csv", ".png", "-examples.png")
+    endings = (".json", ".csv", ".png", "-examples.png", "-masks.png")
     return [output.with_name(output.stem + ending) for ending in endings]
 
 
@@ -88,7 +88,7 @@ def test_shards_are_merged_into_the_scores_of_one_process(scenes, output, capsys
 def test_every_method_and_every_file(scenes, output, capsys):
     assert run(output, scenes) == 0
     files = beside(output)
-    assert capsys.readouterr().out.splitlines()[-4:] == list(map(str, files))
+    assert capsys.readouterr().out.splitlines()[-5:] == list(map(str, files))
     assert {p.name for p in output.parent.iterdir()} == {
         *(path.name for path in files),
         "bbox.jsonl",
@@ -101,7 +101,7 @@ def test_every_method_and_every_file(scenes, output, capsys):
     assert list(content["difference_to_attention"]) == [*FAST[:-1], CHANCE]
     rows = rows_of(output)
     assert {row["image_id"] for row in rows} == set(BALLS)
-    assert len(rows) == 6 * (len(FAST) + 1) * 15
+    assert len(rows) == 6 * (len(FAST) + 1) * 30
     of_lrp = [
         float(row["value"])
         for row in rows
@@ -114,11 +114,28 @@ def test_every_method_and_every_file(scenes, output, capsys):
             assert picture.width > 500
 
 
-def test_scenes_are_scored_with_their_exact_masks(scenes, output):
+def test_exact_masks_are_scored_beside_boxes(scenes, output):
     """A round ball fills less than its box."""
     assert run(output, scenes, "--methods", "attention") == 0
-    chance = read(output)["scores"][CHANCE]
-    assert chance["mass_accuracy"]["mean"] < 0.9 * chance["energy"]["mean"]
+    content = read(output)
+    assert content["num_mask_words"] == content["num_words"] == 6
+    for scores in content["scores"].values():
+        assert set(scores) == {n.removeprefix("mask_") for n in scores} | {
+            name for name in scores if name.startswith("mask_")
+        }
+    chance = content["scores"][CHANCE]
+    for score in ("mass_accuracy", "correctness_0.5", "pointing"):
+        assert chance[f"mask_{score}"]["mean"] < 0.9 * chance[score]["mean"]
+
+
+def test_polygons_of_coco_that_are_boxes_score_as_boxes(tmp_path, output):
+    data = write_like_coco2017(tmp_path / "coco", {"test": 4})
+    options = ["--methods", "attention", "--split", "test"]
+    assert run(output, data, *options, dataset="coco2017") == 0
+    for scores in read(output)["scores"].values():
+        by_box = {n: s for n, s in scores.items() if not n.startswith("mask_")}
+        assert len(by_box) == 15
+        assert scores == by_box | {f"mask_{name}": s for name, s in by_box.items()}
 
 
 def test_phrases_of_entities_name_boxes(tmp_path, output):
@@ -128,7 +145,10 @@ def test_phrases_of_entities_name_boxes(tmp_path, output):
     content = read(output)
     assert (content["num_images"], content["num_words"]) == (3, 4)
     chance = content["scores"][CHANCE]
-    assert chance["mass_accuracy"] == chance["energy"]
+    assert chance["mass_accuracy"] == chance["energy"] and len(chance) == 15
+    header = json.loads(output.with_suffix(".jsonl").read_text().splitlines()[0])
+    assert "masks" not in header["settings"] and "num_mask_words" not in content
+    assert [path.exists() for path in beside(output)] == [True] * 4 + [False]
 
 
 def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):

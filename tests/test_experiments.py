@@ -1,8 +1,10 @@
 """The experiments on tiny captioners and rendered scenes, and what they keep."""
 
 import json
+import warnings
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import randomize, tiny_encoder
 from tiny_training import TINY
@@ -111,6 +113,21 @@ def test_every_named_boat_is_scored(tmp_path, monkeypatch):
     assert {"lrp mean", "attention maximum", "visual_share value"} <= set(areas)
     alike = [some for some, is_true in zip(words, truth, strict=True) if is_true]
     assert planted_bias.areas_of(alike) == {}
+
+
+def test_cider_of_one_image_is_missing(tmp_path, monkeypatch):
+    folder = write_scenes(tmp_path / "scenes", {"test": 1}, bias=planted_bias.BIAS)
+    images = read_scenes(folder, "test", with_objects=True)
+    metrics = ("cider", "rouge_l")
+    found = lrp_inference.describe(["a boat"], images, metrics, planted_bias.SCENES)
+    assert "cider" not in found["scores"] and "rouge_l" in found["scores"]
+    for name in ("load_captioner", "encode_images"):
+        monkeypatch.setattr(planted_bias, name, lambda *_: None)
+    monkeypatch.setattr(planted_bias, "caption_images", lambda *_: ["a boat"])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        counted = planted_bias.count(SimpleNamespace(cache_dir=None), None, images)
+    assert "cider" not in counted and "chair_i" in counted
 
 
 def test_summaries_and_tables():

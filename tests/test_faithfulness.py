@@ -47,7 +47,16 @@ def test_patches_are_summed_row_by_row():
     pixels[0, 0, 2:4] = 1.0  # two pixels of the second patch, three channels
     pixels[1, 3, 5] = (5.0, -7.0, 0.5)  # the last patch
     expected = [[0, 6, 0, 0, 0, 0], [0, 0, 0, 0, 0, -1.5]]
-    np.testing.assert_allclose(sum_patches(pixels, size=2), expected)
+    numbers = np.arange(6).reshape(2, 3).repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_allclose(sum_patches(pixels, numbers), expected)
+
+
+def test_the_share_that_is_deleted_is_the_same_at_any_number_of_patches(generator):
+    for num_patches, count in ((784, 20), (6, 1), (256, 7)):
+        told = Oracle()
+        scores = {"one": generator.random((2, num_patches))}
+        patch_deletion(scores, WORDS, BEFORE, told, generator)
+        assert {len(deleted) for deleted in told.asked} == {count}
 
 
 def test_most_relevant_comes_first(generator):

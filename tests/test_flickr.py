@@ -149,6 +149,23 @@ def test_columns_between_commas(tmp_path, text):
     assert read_csv_file(path) == KAGGLE_CAPTIONS
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quotes_around_ends_of_lines(tmp_path, end):
+    path = tmp_path / "captions.txt"
+    lines = ["image,caption", 'a.jpg,"A dog, brown,', "runs", 'fast"', "b.jpg,A cat"]
+    lines += ['b.jpg,"She says ""hi""', '"', 'a.jpg,A 5" board']
+    path.write_text(end.join(lines))
+    assert read_csv_file(path) == {
+        "a.jpg": ["A dog, brown, runs fast", 'A 5" board'],
+        "b.jpg": ["A cat", 'She says "hi"'],
+    }
+    path.write_text(end.join([*lines, 'c.jpg,"no end', 'd.jpg,a cat"', "e.jpg,"]))
+    with pytest.raises(DatasetError, match=r"1 unusable|2 unusable") as caught:
+        read_csv_file(path)
+    assert "line 9: 'c.jpg,\"no end'" in str(caught.value)
+    assert "line 11: 'e.jpg,'" in str(caught.value)
+
+
 def test_broken_lines_between_commas(tmp_path):
     path = tmp_path / "captions.txt"
     path.write_text(KAGGLE + 'a.jpg,"no end\non the grass, running\nb.jpg,\n,none\n')

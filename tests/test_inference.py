@@ -101,7 +101,7 @@ def test_coco_reads_the_results_and_every_score_is_kept(coco, output, capsys):
     assert (kept["num_images"], kept["split"]) == (3, "test")
     assert kept["version"] == __version__
     printed = capsys.readouterr().out
-    assert f"cider      {expected['cider']:.4f}\ntokenizer python\n" in printed
+    assert f"cider      {expected['cider']:.4f}\ntokenizer nltk\n" in printed
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.3])

@@ -9,6 +9,7 @@ from skimage.transform import pyramid_expand, resize
 
 from dataset.records import ObjectBox
 from evaluation.localization import (
+    BY_MASKS,
     CHANCE,
     CORRECTNESS,
     RELEASED_SMOOTHING,
@@ -21,6 +22,7 @@ from evaluation.localization import (
     correctness_as_released,
     heat_of,
     locate,
+    locate_masks,
     mass_accuracy,
     pointing,
     rank_accuracy,
@@ -43,7 +45,7 @@ def random():
 def test_boxes_fill_the_pixels_whose_centres_they_hold():
     location = locate([(0.25, 0.0, 1.0, 0.5), (0.0, 0.5, 0.24, 1.0)], (2, 4))
     expected = [[[0, 1, 1, 1], [0, 0, 0, 0]], [[0, 0, 0, 0], [1, 0, 0, 0]]]
-    np.testing.assert_array_equal(location.boxes, expected)
+    np.testing.assert_array_equal(location.regions, expected)
     np.testing.assert_array_equal(location.mask, [[0, 1, 1, 1], [1, 0, 0, 0]])
 
 
@@ -56,7 +58,7 @@ def test_boxes_fill_the_pixels_that_pycocotools_fills(random):
     location = locate(shares.tolist(), (height, width))
     encoded = coco_mask.frPyObjects(np.hstack([low, sides]), height, width)
     expected = coco_mask.decode(encoded).transpose(2, 0, 1)
-    np.testing.assert_array_equal(location.boxes, expected)
+    np.testing.assert_array_equal(location.regions, expected)
     for count in (1, 2, 7):
         some = locate(shares[:count].tolist(), (height, width))
         area = coco_mask.area(coco_mask.merge(encoded[:count]))
@@ -65,21 +67,43 @@ def test_boxes_fill_the_pixels_that_pycocotools_fills(random):
 
 def test_a_box_smaller_than_a_pixel_fills_one():
     location = locate([(0.55, 0.9, 0.6, 0.99)], (2, 4))
-    np.testing.assert_array_equal(location.boxes, [[[0, 0, 0, 0], [0, 0, 1, 0]]])
+    np.testing.assert_array_equal(location.regions, [[[0, 0, 0, 0], [0, 0, 1, 0]]])
 
 
-def test_exact_pixels_take_the_place_of_those_of_the_boxes():
-    exact = np.array([[[0, 1, 0], [0, 0, 0]], [[0, 0, 0], [1, 0, 0]]], bool)
-    location = locate([(0, 0, 1, 0.5), (0, 0.5, 1, 1)], (2, 3), exact)
-    np.testing.assert_array_equal(location.mask, [[0, 1, 0], [1, 0, 0]])
-    assert location.boxes.sum() == 6
+# Masks
 
 
-def test_locations_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"boxes \(N, H, W\) and a mask \(H, W\)"):
-        Location(np.ones((1, 2, 3), bool), np.ones((2, 4), bool))
-    with pytest.raises(ValueError, match="has no pixel"):
-        Location(np.ones((1, 2, 3), bool), np.zeros((2, 3), bool))
+def test_a_mask_is_resized_as_boxes_are(random):
+    """A rectangle of whole pixels is the same as box and as mask, at any size."""
+    for _ in range(40):
+        height, width = random.integers(3, 40, 2)
+        top, left = random.integers(0, (height - 1, width - 1))
+        low, right = random.integers((top + 2, left + 2), (height + 1, width + 1))
+        mask = np.zeros((height, width), bool)
+        mask[top:low, left:right] = True
+        box = (left / width, top / height, right / width, low / height)
+        size = tuple(random.integers((height // 2 + 1, width // 2 + 1), 60).tolist())
+        expected = locate([box], size).regions
+        np.testing.assert_array_equal(locate_masks([mask], size).regions, expected)
+
+
+def test_a_mask_at_its_own_size_is_itself(random):
+    masks = random.random((2, 5, 7)) < 0.5
+    np.testing.assert_array_equal(locate_masks(masks, (5, 7)).regions, masks)
+
+
+def test_a_mask_smaller_than_a_pixel_fills_one():
+    mask = np.zeros((20, 40), bool)
+    mask[19, 22:24] = True
+    expected = [[[0, 0, 0, 0], [0, 0, 1, 0]]]
+    np.testing.assert_array_equal(locate_masks([mask], (2, 4)).regions, expected)
+
+
+def test_regions_without_pixels_are_refused():
+    with pytest.raises(ValueError, match=r"regions \(N, H, W\), each with a pixel"):
+        Location(np.ones((2, 4), bool))
+    with pytest.raises(ValueError, match=r"received \(2, 2, 3\) with \[0 6\] pixels"):
+        Location(np.array([np.zeros((2, 3)), np.ones((2, 3))], bool))
 
 
 # Scores by hand
@@ -139,14 +163,20 @@ def test_pointing_by_hand():
 
 
 def test_a_point_near_the_object_is_a_hit_with_tolerance():
-    mask = np.zeros((4, 50), bool)
-    mask[1, 3] = True
-    location = Location(mask[None], mask)
+    mask = np.zeros((1, 224, 224), bool)
+    mask[0, 1, 3] = True
+    location = Location(mask)
     for distance, hit in ((TOLERANCE, 1), (TOLERANCE + 1, 0)):
-        relevance = np.zeros((4, 50, 3))
+        relevance = np.zeros((224, 224, 3))
         relevance[1, 3 + distance] = 1
         found = score_location(relevance, location)
         assert (found["pointing"], found[TOLERANT]) == (0, hit)
+
+
+def test_the_tolerance_grows_with_the_image():
+    mask = np.zeros((1, 112, 112), bool)
+    mask[0, 1, 3] = True
+    assert Location(mask).surroundings[1].sum() == 3 + 1 + TOLERANCE // 2
 
 
 # The formulas once more, slowly
@@ -167,17 +197,17 @@ def slow_correctness(heat, boxes, limit):
 def test_every_score_retyped_slowly(random):
     relevance = random.normal(size=(5, 6, 3))
     boxes = [(0.0, 0.2, 0.5, 0.8), (0.4, 0.0, 1.0, 0.5)]
-    location = locate(boxes, (5, 6), random.random((2, 5, 6)) < 0.3)
+    location = Location(locate(boxes, (5, 6)).regions & (random.random((5, 6)) < 0.7))
     found = score_location(relevance, location)
     heat = sum(np.maximum(relevance[..., channel], 0) for channel in range(3)) / 3
     heat = heat / heat.max()
     for name, limit in zip(CORRECTNESS, THRESHOLDS, strict=True):
         assert found[name] == pytest.approx(
-            slow_correctness(heat, location.boxes, limit)
+            slow_correctness(heat, location.regions, limit)
         )
     order = sorted(np.ndindex(heat.shape), key=lambda place: -heat[place])
     exact = [place for place in order if location.mask[place]]
-    either = location.boxes[0] | location.boxes[1]
+    either = location.regions[0] | location.regions[1]
     assert found["energy"] == pytest.approx((heat * either).sum() / heat.sum())
     assert found["mass_accuracy"] == pytest.approx(
         sum(heat[place] for place in exact) / heat.sum()
@@ -223,7 +253,7 @@ def test_the_attention_of_the_released_code_is_reproduced(random):
     for method, smoothing in (("attention", RELEASED_SMOOTHING), ("lrp", 0)):
         explanation = SimpleNamespace(method=method, pixels=pixels)
         (word,) = score_words(["ball"], objects, [explanation], as_released=True)
-        boxes = locate([objects[0].box], (224, 224)).boxes
+        boxes = locate([objects[0].box], (224, 224)).regions
         expected = correctness_as_released(large / large.max(), boxes, smoothing)
         scores = word["scores"][method]
         assert [scores[name] for name in CORRECTNESS] == pytest.approx(list(expected))
@@ -283,10 +313,32 @@ def test_every_word_is_scored_on_its_own_objects(random):
     location = locate([objects[1].box], (4, 6))
     expected = score_location(pixels["attention"][1], location)
     assert ball["scores"]["attention"] == expected
-    masks = random.random((3, 4, 6)) < 0.5
-    dog, _ = score_words(words, objects, explanations, masks)
-    either = (masks[0] | masks[2]).mean()
-    assert dog["scores"][CHANCE]["mass_accuracy"] == pytest.approx(either)
+
+
+def test_exact_pixels_are_scored_beside_boxes(random):
+    objects = [
+        ObjectBox((w,), (0.0, 0.1, 0.5, 0.9)) for w in ("a dog", "a ball", "dogs")
+    ]
+    pixels = random.normal(size=(2, 4, 6, 3))
+    explanation = SimpleNamespace(method="lrp", pixels=pixels)
+    words = ("dog", "ball")
+    before = score_words(words, objects, [explanation])
+    masks = [*(random.random((2, 4, 6)) < 0.5), None]
+    both = score_words(words, objects, [explanation], masks)
+    assert both[0] == before[0]  # of one of the dogs there are no exact pixels
+    for name, scores in both[1]["scores"].items():
+        by_box = before[1]["scores"][name]
+        assert list(scores) == [*by_box, *(BY_MASKS + score for score in by_box)]
+        assert {score: scores[score] for score in by_box} == by_box
+    expected = score_location(pixels[1], Location(masks[1][None]))
+    found = both[1]["scores"]["lrp"]
+    assert {n: found[BY_MASKS + n] for n in expected} == expected
+    chance = both[1]["scores"][CHANCE]
+    assert chance["mask_rank_accuracy"] == chance["mask_energy"] == masks[1].mean()
+
+
+def test_objects_that_lie_nowhere_are_not_scored():
+    assert score_words(("dog",), [ObjectBox(("dog",), None)], []) == []
 
 
 def test_a_caption_without_objects_has_no_words():

@@ -5,6 +5,7 @@ import pytest
 from dataset.records import ObjectBox
 from evaluation.object_words import find_objects, singular
 
+LIGHT_AND_SIGN = ["traffic light", "stop sign"]
 BOX = (0.0, 0.1, 0.5, 0.9)
 
 
@@ -31,6 +32,12 @@ def find(caption, *phrases):
         ("a bike on a table", ["bicycle", "dining table"], {1: [0], 4: [1]}),
         ("a dog eats", ["hot dog"], {}),
         ("two hot dogs", ["dog", "hot dog"], {2: [1]}),
+        ("a traffic light", ["traffic light", "person"], {2: [0]}),
+        ("the fire hydrants", ["fire hydrant"], {2: [0]}),
+        ("a red stop sign by traffic lights", LIGHT_AND_SIGN, {3: [1], 6: [0]}),
+        ("a teddy bear", ["bear", "teddy bear", "the teddy bears"], {2: [1, 2]}),
+        ("two bears", ["bear", "teddy bear"], {1: [0, 1]}),
+        ("a baseball bat", ["baseball bat", "baseball glove"], {2: [0]}),
         ("a small ball", [("ball", "balls", "small red ball")], {2: [0]}),
         ("a ball", ["", "..."], {}),
         ("", ["ball"], {}),

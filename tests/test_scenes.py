@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from dataset.flickr import DatasetError, read_flickr
+from dataset.masks import masks_of
 from dataset.records import Box
 from dataset.scenes import __main__ as script
 from dataset.scenes.captions import NUMBERS, PLACES, SceneObject, plural, relations
@@ -19,7 +20,6 @@ from dataset.scenes.drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
 from dataset.scenes.layout import Bias, compose
 from dataset.scenes.scenes import (
     SPLITS,
-    read_masks,
     read_scenes,
     render_scene,
     scene_seed,
@@ -297,7 +297,7 @@ def test_written_scenes_are_read_back(data_dir):
             assert image.captions == scene.captions
             assert [o.box for o in image.objects] == [o.box for o in scene.objects]
             np.testing.assert_array_equal(
-                read_masks(image), [o.mask for o in scene.objects]
+                masks_of(image.objects), [o.mask for o in scene.objects]
             )
             pixels = np.asarray(Image.open(image.path), int)
             assert pixels.shape == (224, 224, 3)

@@ -1,6 +1,7 @@
 """Self-critical training: its reward, its samples, its weights and a whole run."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from models.captioner import load_captioner
 from models.generation.sampling import sample_captions
 from training.callbacks import BACKUP
 from training.cider_reward import CiderReward
-from training.self_critical import advantages, draw_batch
+from training.self_critical import advantages, draw_batch, fit_self_critical
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -135,6 +136,19 @@ def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):
     assert load_captioner(run).config.objective == "self_critical"
     assert not (run / BACKUP).exists()
     assert train.main(resume_arguments(data_dir, run)) == 2  # it is finished
+
+
+def test_one_image_cannot_be_rewarded(data_dir, tmp_path, capsys):
+    arguments = arguments_of(data_dir, tmp_path / "run", "--limit", "1", **SETTINGS)
+    assert train.main(arguments) == 2
+    assert "has no value for one image: train needs 2 images" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_share_their_words_cannot_be_rewarded():
+    same = SimpleNamespace(captions=[[[3, 4, END], [4, END]], [[4, END], [3, 4, END]]])
+    with pytest.raises(ValueError, match="no value here: all words and phrases of"):
+        fit_self_critical(tiny_captioner(), same, 0, [])
 
 
 def test_one_caption_cannot_be_compared():

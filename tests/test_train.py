@@ -305,7 +305,7 @@ def test_an_existing_run_is_replaced(copied, data_dir, capsys):
     more = ["--limit", "3", "--overwrite"]
     assert train.main(arguments_of(data_dir, copied, *more, **settings)) == 0
     output = capsys.readouterr().out.splitlines()
-    assert output[-2:] == ["tokenizer python", str(copied)]
+    assert output[-2:] == ["tokenizer nltk", str(copied)]
     assert sum(line.startswith("  8.png: ") for line in output) == 1
     assert_progress_is_plain(output, num_batches=2)
     assert not any(line.startswith("  11.png: ") for line in output)
@@ -443,6 +443,18 @@ def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys
     assert contents(output) == before
     assert export.main([str(argument) for argument in (*arguments, "--overwrite")]) == 0
     assert set(contents(output)) == set(before)
+
+
+def test_a_run_is_exported_where_dev_is_one_image(copied, data_dir, tmp_path, caplog):
+    data, output = tmp_path / "data", tmp_path / "shipped"
+    shutil.copytree(data_dir, data)
+    (data / "text/t.devImages.txt").write_text("9.png")
+    arguments = [copied, "--data-dir", data, "--output", output]
+    arguments += ["--cache-dir", tmp_path / "cache", "--metrics", "rouge_l,cider"]
+    assert export.main([str(argument) for argument in arguments]) == 0
+    scores = json.loads((output / "scores.json").read_text())["dev"]
+    assert set(scores) == {"rouge_l", "tokenizer"}
+    assert "cider is missing: it weighs words by how few images" in caplog.text
 
 
 def test_an_encoder_is_not_shipped_twice(

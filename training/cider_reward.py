@@ -36,6 +36,12 @@ class CiderReward:
             [self._vector(count) for count in captions] for captions in counts
         ]
 
+    @property
+    def is_defined(self) -> bool:
+        """Whether any word or phrase tells images apart; else every score is 0."""
+        norms = (norms for of_image in self._references for _, norms, _ in of_image)
+        return any(map(any, norms))
+
     def score(self, image: int, caption: Sequence[int]) -> float:
         """Returns the score of a caption of the image with this number, in [0, 10]."""
         vector, norms, length = self._vector(_count(caption))

@@ -63,7 +63,7 @@ def training_batches(
     captioner: Captioner, images: Sequence[CaptionedImage], cache_dir: Path
 ) -> CaptionBatches:
     """Computes or finds the cached features and builds the training batches."""
-    config = captioner.config
+    config, size = captioner.config, captioner.image_size
     mirrors = _mirrors(config)
     variants = [
         encode_images(captioner, images, cache_dir, mirrored).features
@@ -71,7 +71,7 @@ def training_batches(
     ]
 
     def read_image(number: int, variant: int) -> np.ndarray:
-        pixels = _read_pixels(images[number].path, mirrors[variant])
+        pixels = _read_pixels(size, mirrors[variant], images[number].path)
         return preprocess(pixels, config.encoder)
 
     return CaptionBatches(
@@ -117,7 +117,7 @@ def encode_images(
     features = cache_features(
         cache_dir,
         [image.path for image in images],
-        functools.partial(_read_pixels, mirrored=mirrored),
+        functools.partial(_read_pixels, captioner.image_size, mirrored),
         captioner.freeze_features,
         captioner.frozen_part.output_shape[1:],
         _source(captioner, mirrored),
@@ -125,8 +125,8 @@ def encode_images(
     return EncodedImages(images, features)
 
 
-def _read_pixels(path: Path, mirrored: bool) -> np.ndarray:
-    pixels = load_image(path)
+def _read_pixels(size: tuple[int, int], mirrored: bool, path: Path) -> np.ndarray:
+    pixels = load_image(path, size)
     return pixels[:, ::-1] if mirrored else pixels
 
 

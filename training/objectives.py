@@ -61,17 +61,21 @@ class Objective:
         metrics: What is shown beside it, (tokens, logits) -> a value for each token.
         fit: (compiled captioner, batches, first epoch, callbacks) -> trains. The
             batches stand at the first epoch.
+        num_images: Of train, at least.
     """
 
     captioner: type[Captioner] = Captioner
     loss: Callable[[Config], keras.losses.Loss] = cross_entropy
     metrics: tuple[Callable, ...] = (token_accuracy,)
     fit: Fit = fit_batches
+    num_images: int = 1
 
 
 OBJECTIVES = {
     "cross_entropy": Objective(),
-    "self_critical": Objective(loss=weighted_sum, metrics=(), fit=fit_self_critical),
+    "self_critical": Objective(  # CIDEr has no value for one image
+        loss=weighted_sum, metrics=(), fit=fit_self_critical, num_images=2
+    ),
     "lrp_inference": Objective(captioner=LRPInferenceCaptioner),
 }
 
@@ -79,6 +83,21 @@ OBJECTIVES = {
 def objective_of(config: Config) -> Objective:
     """Returns the objective that config names."""
     return OBJECTIVES[config.objective]
+
+
+def check_num_images(config: Config, num_images: int) -> None:
+    """Refuses to train on fewer images than the objective needs.
+
+    Raises:
+        ValueError: There are too few.
+    """
+    needed = objective_of(config).num_images
+    if num_images < needed:
+        raise ValueError(
+            f"objective={config.objective} rewards captions with their CIDEr, which "
+            f"has no value for one image: train needs {needed} images or more; "
+            f"received {num_images}. Take another objective, or more images."
+        )
 
 
 def compile_for_training(captioner: Captioner, learning_rate) -> None:

@@ -42,8 +42,17 @@ def fit_self_critical(
         batches: The images and their references.
         first: The epoch to begin with.
         callbacks: Keras callbacks.
+
+    Raises:
+        ValueError: No word tells the images apart.
     """
     reward = CiderReward(batches.captions)
+    if not reward.is_defined:
+        raise ValueError(
+            "objective=self_critical rewards captions with their CIDEr, which has no "
+            "value here: all words and phrases of train are in the captions of every "
+            "image. Take another objective, or more images."
+        )
     epochs = captioner.config.epochs
     callbacks = keras.callbacks.CallbackList(
         add_progbar=True,

@@ -115,17 +115,16 @@ def draw_comparisons(num_cases: int) -> list[Comparison]:
 
 
 def draw_location(generator: np.random.Generator) -> Location:
-    """Draws boxes, and a mask of four fifths of their pixels."""
+    """Draws boxes and takes four fifths of their pixels."""
     corners = generator.uniform(0, 0.7, (NUM_BOXES, 2))
     ends = corners + generator.uniform(0.15, 0.3, (NUM_BOXES, 2))
     filled = locate(np.hstack([corners, ends]).tolist(), SIZE)
-    return Location(filled.boxes, filled.mask & (generator.random(SIZE) < 0.8))
+    return Location(filled.regions & (generator.random(SIZE) < 0.8))
 
 
-def hand_over(cases: Sequence[Case], of_boxes: bool = False) -> dict[str, np.ndarray]:
-    """Returns the maps (M, H, W) and the masks, or the boxes' pixels, (M, H, W)."""
-    locations = [case.location for case in cases]
-    masks = [where.boxes.any(axis=0) if of_boxes else where.mask for where in locations]
+def hand_over(cases: Sequence[Case]) -> dict[str, np.ndarray]:
+    """Returns the maps (M, H, W) and the masks (M, H, W)."""
+    masks = [case.location.mask for case in cases]
     maps = np.stack([case.relevance[..., 0] for case in cases])
     return {"maps": maps, "masks": np.stack(masks)}
 
@@ -140,7 +139,7 @@ def compare_scores(
             quantity,
             metric,
             maps,
-            given=hand_over(cases, of_boxes=quantity == "energy"),
+            given=hand_over(cases),
             ours=np.array([score[quantity] for score in scores]),
         )
         for quantity, metric in pairs
@@ -155,7 +154,7 @@ def compare_correctness(maps: str, cases: Sequence[Case]) -> Comparison:
         relevance = case.relevance[..., 0]
         limits = thresholds * relevance.max()
         every = np.broadcast_arrays(
-            np.where(relevance > limits, relevance, 0), case.location.boxes
+            np.where(relevance > limits, relevance, 0), case.location.regions
         )  # (10, N, H, W) each
         above.append(every[0])
         boxes.append(every[1])
@@ -169,7 +168,7 @@ def compare_correctness(maps: str, cases: Sequence[Case]) -> Comparison:
         },
         ours=np.stack(
             [
-                correctness(heat_of(case.relevance), case.location.boxes)
+                correctness(heat_of(case.relevance), case.location.regions)
                 for case in cases
             ]
         ),

@@ -9,8 +9,9 @@ DATA_DIR/scenes.json                      the parameters it was rendered with
 """
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from config import Config
 from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
+from dataset.masks import compress
 from dataset.problems import DatasetError
 from dataset.progress import progress
 from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
@@ -222,18 +224,21 @@ def read_scenes(
     return [dataclasses.replace(image, objects=_objects_of(image)) for image in images]
 
 
-def read_masks(image: CaptionedImage) -> np.ndarray:
-    """Returns the bool masks (N, 224, 224) of the objects of a rendered scene."""
+def _read_masks(image: CaptionedImage) -> Iterator[np.ndarray]:
+    """Yields the bool masks (224, 224) of the objects of a rendered scene."""
     with Image.open(_objects_path(image, ".png")) as masks:
         indices = np.asarray(masks)
-    return indices == np.arange(1, len(image.objects) + 1)[:, None, None]
+    for number in itertools.count(1):
+        yield indices == number
 
 
 def _objects_of(image: CaptionedImage) -> tuple[ObjectBox, ...]:
     facts = json.loads(_objects_path(image, ".json").read_text("utf-8"))
     return tuple(
-        ObjectBox(_phrases(o["kind"], o["colour"], o["size"]), Box(*o["box"]))
-        for o in facts["objects"]
+        ObjectBox(
+            _phrases(o["kind"], o["colour"], o["size"]), Box(*o["box"]), compress(mask)
+        )
+        for o, mask in zip(facts["objects"], _read_masks(image), strict=False)
     )
 
 
@@ -266,6 +271,5 @@ SCENES = Dataset(
     ),
     frequent_words=(*KINDS, *map(plural, KINDS)),
     object_names=dict.fromkeys(KINDS, ""),
-    read_masks=read_masks,
     captions_tell_sides=True,
 )

@@ -13,6 +13,7 @@ from models.encoders import flatten_grid
 from models.explainers.decoder_stage import decoder_tokens, few_sizes
 
 BATCH = 8  # variants computed together
+PER_SIDE = 28  # patches of an image: of 8x8 pixels on 224x224
 
 
 class Retelling(NamedTuple):
@@ -29,13 +30,32 @@ class Retelling(NamedTuple):
     captions: tuple[tuple[str, ...], ...]
 
 
+def number_patches(height: int, width: int, per_side: int = PER_SIDE) -> np.ndarray:
+    """Divides an image into patches of equal shares, whatever its size.
+
+    Args:
+        height: Of the image in pixels.
+        width: Of the image in pixels.
+        per_side: Patches along each side, or as many as it has pixels.
+
+    Returns:
+        The number of the patch that each pixel belongs to (H, W), row by row. Sides
+        of patches differ by one pixel at most.
+    """
+    rows, columns = (
+        np.arange(length) * min(per_side, length) // length
+        for length in (height, width)
+    )
+    return rows[:, None] * min(per_side, width) + columns
+
+
 def delete_patches(
     captioner: Captioner,
     encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
     patches: Sequence[np.ndarray],
-    size: int,
+    numbers: np.ndarray,
     beam_size: int | None = None,
     recaption: bool = True,
 ) -> Retelling:
@@ -46,15 +66,14 @@ def delete_patches(
         encoded: The image.
         tokens: The ids of the original sentence (T,).
         steps: The places of the words whose probability is asked for (R,).
-        patches: Of each of the P variants the numbers of the patches to delete (K,),
-            counted row by row.
-        size: Of a patch in pixels; divides the image's sides.
+        patches: Of each of the P variants the numbers of the patches to delete (K,).
+        numbers: The number of the patch that each pixel belongs to (H, W).
         beam_size: Of the search for the new captions; the captioner's own if None.
         recaption: Whether the variants are captioned anew.
     """
     original = encoded.encoder_input
     probabilities, captions = [], []
-    for features in encode_without(captioner, original, patches, size):
+    for features in encode_without(captioner, original, patches, numbers):
         whole = np.zeros((len(features), len(tokens)), bool)
         asked = np.broadcast_to(steps, (len(features), len(steps)))
         probabilities.append(_probabilities(captioner, features, tokens, whole, asked))
@@ -99,7 +118,7 @@ def encode_without(
     captioner: Captioner,
     encoder_input: np.ndarray,
     patches: Sequence[np.ndarray],
-    size: int,
+    numbers: np.ndarray,
 ) -> Iterator:
     """Encodes variants of an image, each without some of its patches.
 
@@ -107,41 +126,40 @@ def encode_without(
         captioner: The model.
         encoder_input: Of the image (1, H, W, 3).
         patches: See `delete_patches`.
-        size: See `delete_patches`.
+        numbers: See `delete_patches`.
 
     Yields:
         The features (B, h, w, D) of a batch of variants; the last batch is filled up
         with variants that are known already, so that few sizes are compiled.
     """
-    for numbers in _batches(len(patches)):
-        variants = [paint_patches(encoder_input[0], patches[n], size) for n in numbers]
+    for batch in _batches(len(patches)):
+        variants = [paint_patches(encoder_input[0], patches[n], numbers) for n in batch]
         yield captioner.encode_inputs(np.stack(variants))
 
 
-def paint_patches(image: np.ndarray, patches: np.ndarray, size: int) -> np.ndarray:
+def paint_patches(
+    image: np.ndarray, patches: np.ndarray, numbers: np.ndarray
+) -> np.ndarray:
     """Paints patches in the image's mean colour.
 
     Args:
         image: Pixels (H, W, C), float.
-        patches: Their numbers (K,), counted row by row.
-        size: Of a patch in pixels.
+        patches: Their numbers (K,).
+        numbers: The number of the patch that each pixel belongs to (H, W).
 
     Returns:
         A painted copy.
 
     Raises:
-        ValueError: The image does not divide into such patches.
+        ValueError: The patches are those of an image of another size.
     """
-    height, width, channels = image.shape
-    if height % size or width % size:
+    if numbers.shape != image.shape[:2]:
         raise ValueError(
-            f"An image of {height}x{width} pixels does not divide into patches of "
-            f"{size}x{size}; use a size that divides both."
+            f"The patches of an image of {numbers.shape} pixels do not fit one of "
+            f"{image.shape[:2]}."
         )
     painted = image.copy()
-    grid = painted.reshape(height // size, size, width // size, size, channels)
-    rows, columns = np.divmod(np.asarray(patches, int), width // size)
-    grid[rows, :, columns] = image.mean((0, 1))  # grid is a view of painted
+    painted[np.isin(numbers, patches)] = image.mean((0, 1))
     return painted
 
 

@@ -200,7 +200,7 @@ def _arrays(
 
 def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:
     if isinstance(image, (str, Path)):
-        return load_image(image)
+        return load_image(image, captioner.image_size)
     expected = captioner.encoder.input_shape[1:]
     if not isinstance(image, np.ndarray):
         received = repr(image)

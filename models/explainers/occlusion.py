@@ -5,15 +5,13 @@ Slow and independent of every rule: the yardstick of the other methods.
 Source: Zeiler and Fergus 2014 (arXiv 1311.2901), section 4.2.
 """
 
-import math
-
 import numpy as np
 
 from models.captioner import Captioner
 from models.explainers.decoder_stage import DecoderStage
-from models.explainers.deletion import encode_without, predict_variants
+from models.explainers.deletion import encode_without, number_patches, predict_variants
 
-PATCH = 16  # pixels
+PER_SIDE = 14  # patches: of 16x16 pixels on 224x224
 
 
 def occlude_image(
@@ -30,16 +28,15 @@ def occlude_image(
         What the logit of each word falls by, spread evenly over the patch:
         (R, H, W).
     """
-    _, height, width, _ = encoder_input.shape
-    grid = (height // PATCH, width // PATCH)
-    patches = np.arange(math.prod(grid))[:, None]
+    numbers = number_patches(*encoder_input.shape[1:3], PER_SIDE)  # (H, W)
+    areas = np.bincount(numbers.ravel())
+    patches = np.arange(len(areas))[:, None]
     logits = [
         _explained_logits(captioner, features, stage)
-        for features in encode_without(captioner, encoder_input, patches, PATCH)
+        for features in encode_without(captioner, encoder_input, patches, numbers)
     ]
     falls = stage.logits - np.concatenate(logits)[: len(patches)]  # (N, R)
-    heat = falls.T.reshape(-1, *grid) / PATCH**2  # (R, h, w)
-    return heat.repeat(PATCH, axis=1).repeat(PATCH, axis=2)
+    return (falls.T / areas)[:, numbers]
 
 
 def occlude_words(captioner: Captioner, stage: DecoderStage) -> np.ndarray:

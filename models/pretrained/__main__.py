@@ -23,7 +23,7 @@ def describe(folder: Path) -> list[str]:
         folder.name,
         config.dataset,
         config.encoder,
-        *(f"{scores[name]:.3f}" for name in SCORES),
+        *(f"{scores[name]:.3f}" if name in scores else "missing" for name in SCORES),
         f"{size:.0f} MB",
     ]
 

@@ -14,7 +14,7 @@ from command_line import (
     run_script,
     split_names,
 )
-from scoring.captions import check_metrics, score_captions, score_lines
+from scoring.captions import check_metrics, score_defined, score_lines
 from training.export import ExportOptions, export
 
 
@@ -67,7 +67,7 @@ def parse(argv: list[str] | None) -> ExportOptions:
 def run(options: ExportOptions) -> None:
     """Exports; prints the scores and the folder."""
     check_metrics(options.metrics)
-    print(*score_lines(export(options, score_captions)), sep="\n")
+    print(*score_lines(export(options, score_defined)), sep="\n")
     print(options.output)
 
 
