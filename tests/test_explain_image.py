@@ -13,6 +13,7 @@ import report
 from dataset.scenes import render_scene
 from models import METHODS, explain, explain_each, load_captioner
 from models.run_files import shipped_captioners
+from report.wording import sureness
 
 TEXT = "a dog runs on the grass"
 DOG_BOX = (184 / 500, 259 / 402, 308 / 500, 374 / 402)
@@ -195,6 +196,30 @@ def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
     assert run(photo, folder, *options) == 0
     names = {path.name for path in output.iterdir()}
     assert names == {"scene", "scene-2", "index.html"}
+
+
+def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
+    """It says of each who wrote the caption and how sure of it, the surest first."""
+    other, output = tmp_path / "other.png", tmp_path / "out"
+    Image.open(photo).save(other)
+    options = ["--words", "dog", "--method", "attention", "--output", output]
+    assert run(photo, "--caption", TEXT, *options) == 0
+    assert not (output / "index.html").exists()
+    more = ["--caption", "a dog", "--model", "runs/b", "--note", "It is <odd>."]
+    assert run(other, *more, *options) == 0
+    page = (output / "index.html").read_text()
+    probabilities = {}
+    for name, model in (("scene", explain_image.DEFAULT_MODEL), ("other", "runs/b")):
+        record = json.loads((output / name / "explanation.json").read_text())
+        (word,) = record["words"]
+        sure = sureness(model, word["probability"])
+        assert sure in page
+        report_page = (output / name / "report.html").read_text()
+        assert json.dumps({"facts": sure})[1:-1].replace(": ", ":") in report_page
+        probabilities[name] = word["probability"]
+    assert "It is &lt;odd&gt;." in page
+    surest = max(probabilities, key=probabilities.get)
+    assert page.index('<a href="') == page.index(f'<a href="{surest}/report.html"')
 
 
 def test_all_methods_lie_side_by_side(photo, tmp_path):
