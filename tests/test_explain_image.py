@@ -205,7 +205,7 @@ def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
     options = ["--words", "dog", "--method", "attention", "--output", output]
     assert run(photo, "--caption", TEXT, *options) == 0
     assert not (output / "index.html").exists()
-    more = ["--caption", "a dog", "--model", "runs/b", "--note", "It is <odd>."]
+    more = ["--caption", "on the dog", "--model", "runs/b", "--note", "It is <odd>."]
     assert run(other, *more, *options) == 0
     page = (output / "index.html").read_text()
     probabilities = {}
