@@ -110,7 +110,7 @@ def parse(argv: list[str] | None) -> ExplainOptions:
         "--beam-size",
         type=positive,
         metavar="N",
-        help="of the search for the caption; default: the model's own",
+        help="beam size of the search; default: the model's own",
     )
     add_preset_option(parser)
     add("--note", metavar="TEXT", help="a sentence to show below the captions")

@@ -24,7 +24,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__, "python -m dataset.scenes")
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--layout", choices=LAYOUTS, default="scenes", help="whose files are written")
+    add("--layout", choices=LAYOUTS, default="scenes", help="layout of the files")
     for split, count in (("train", 800), ("dev", 100), ("test", 100)):
         add(
             f"--{split}",
@@ -33,7 +33,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             metavar="N",
             help=f"number of images of {split}",
         )
-    add("--seed", type=int, default=0, metavar="N", help="of the drawing")
+    add("--seed", type=int, default=0, metavar="N", help="seed of the drawing")
     return parser.parse_args(argv)
 
 
