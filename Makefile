@@ -17,7 +17,7 @@ ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions
 	graph hallucination help images imports inference journal keras_applications localization \
 	object_words presets quiet_start randomisation read_ahead report \
 	report_in_a_browser roc roc_figures \
-	rules run_files scenes score_figures score_tables similarity start tensorboard_logs \
+	rules run_files scenes scene_truth score_figures score_tables similarity start tensorboard_logs \
 	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \
 	$(foreach name, a_killed_run_goes_on_exactly the_benchmark_compares_in_one_run \
 	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name)) \
