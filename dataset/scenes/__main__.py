@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from command_line import make_parser, run_script
+from dataset.scenes.captions import WORDINGS
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from dataset.scenes.scenes import write_scenes
 
@@ -33,6 +34,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             metavar="N",
             help=f"number of images of {split}",
         )
+    add(
+        "--wordings",
+        nargs="+",
+        choices=WORDINGS,
+        help="captions of these wordings alone; default: all five",
+    )
     add("--seed", type=int, default=0, metavar="N", help="seed of the drawing")
     return parser.parse_args(argv)
 
@@ -40,7 +47,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def render(arguments: argparse.Namespace) -> Path:
     """Writes the dataset; returns its folder."""
     counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
-    LAYOUTS[arguments.layout](arguments.output, counts, arguments.seed)
+    write, options = LAYOUTS[arguments.layout], {}
+    if arguments.wordings is not None:
+        if write is not write_scenes:
+            raise ValueError(
+                f"--wordings is for --layout scenes; received {arguments.layout}. "
+                "Leave one of them out."
+            )
+        options["wordings"] = arguments.wordings
+    write(arguments.output, counts, arguments.seed, **options)
     return arguments.output
 
 
