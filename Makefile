@@ -1,5 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
+EXPLAIN = $(BIN)/python explain_image.py --output explanations --overwrite
 PARALLEL := -n 2 --dist loadfile
 # What JAX has compiled is kept: tests compile the same again and again. To optimise
 # what runs once on tiny arrays takes longer than to run it.
@@ -16,8 +17,9 @@ ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
 	experiments explain_image explained_images faithfulness feature_cache flickr \
 	graph hallucination help images imports inference journal keras_applications localization masks \
-	object_words presets quiet_start randomisation read_ahead report roc roc_figures \
-	rules run_files scenes score_figures score_tables similarity start tensorboard_logs \
+	object_words presets quiet_start randomisation read_ahead report \
+	report_in_a_browser roc roc_figures \
+	rules run_files scenes scene_truth score_figures score_tables similarity start tensorboard_logs \
 	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \
 	$(foreach name, a_killed_run_goes_on_exactly the_benchmark_compares_in_one_run \
 	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name)) \
@@ -57,7 +59,10 @@ help:  ## Lists the commands.
 
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
-	$(BIN)/python explain_image.py explanations/photographs example_images --output explanations --overwrite
+	$(EXPLAIN) example_images/*.png --model scenes-adaptive-attention
+	$(EXPLAIN) explanations/photographs/familiar/*.jpg
+	$(EXPLAIN) explanations/photographs/unfamiliar/*.jpg --note \
+		"Unlike the photographs it learned from; the report shows what misled it."
 
 models: .venv/installed  ## Lists the shipped captioners with their scores.
 	$(BIN)/python -m models.pretrained

@@ -55,6 +55,7 @@ class ExplainOptions:
         resume: Whether to leave photos alone that are explained the same way.
         overwrite: Whether to replace earlier explanations of the photos.
         shard: The part of the photos that is explained.
+        note: A sentence to show below the captions, if any.
         output: The folder to write.
     """
 
@@ -70,6 +71,7 @@ class ExplainOptions:
     resume: bool = False
     overwrite: bool = False
     shard: Part = WHOLE
+    note: str | None = None
     output: Path = Path("explanations")
 
     def settings_of(self, photo: Path) -> dict:
@@ -83,6 +85,7 @@ class ExplainOptions:
             "words": self.words,
             "contrast": self.contrast,
             "beam_size": self.beam_size,
+            "note": self.note,
             "photo": str(photo),
             "bytes": photo.stat().st_size,
         }
@@ -111,9 +114,10 @@ def parse(argv: list[str] | None) -> ExplainOptions:
         "--beam-size",
         type=positive,
         metavar="N",
-        help="of the search for the caption; default: the model's own",
+        help="beam size of the search; default: the model's own",
     )
     add_rule_options(parser)
+    add("--note", metavar="TEXT", help="a sentence to show below the captions")
     add(
         "--output",
         type=Path,
@@ -158,7 +162,8 @@ def name_pairs(
     folders = report.name_folders(photos, options.output)
     pairs = options.shard.of(list(zip(photos, folders, strict=True)))
     written = [folder for _, folder in pairs]
-    if len(pairs) > 1 and options.shard == WHOLE:
+    is_new = not report.list_cards(options.output)
+    if len(pairs) > 1 and is_new and options.shard == WHOLE:
         written.append(options.output / INDEX)
     found = [] if options.resume or options.overwrite else report.in_use(written)
     if found:
@@ -186,7 +191,7 @@ def explain_photos(
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
-    paths, cards, problems = [], [], []
+    paths, problems = [], []
     for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
             caption, written = explain_photo(captioner, photo, folder, options)
@@ -196,7 +201,7 @@ def explain_photos(
             continue
         paths += written
         print_beside(f"{photo}: {caption}")
-        cards.append(report.Card(caption, folder.name))
+    cards = report.list_cards(options.output)
     if len(cards) > 1 and options.shard == WHOLE:
         paths.append(report.write_index(options.output / INDEX, cards))
     return paths, problems

@@ -96,7 +96,7 @@ def parse(argv: list[str] | None) -> InferenceOptions:
         help="caption the photos of this folder, without its subfolders",
     )
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
-    add("--split", choices=SPLITS, default="test", help="of the dataset")
+    add("--split", choices=SPLITS, default="test", help="split to caption")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add_output_option(parser, "the captions in COCO's results format")
     add_shard_options(parser)
@@ -136,7 +136,7 @@ def parse(argv: list[str] | None) -> InferenceOptions:
         "--bert-model",
         default=BERT_MODEL,
         metavar="NAME_OR_DIR",
-        help="of the metric bert_score",
+        help="model of the metric bert_score",
     )
     options = fill_options(InferenceOptions, parser.parse_args(argv))
     if options.dataset and not options.data_dir:

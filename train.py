@@ -86,12 +86,12 @@ def parse(argv: list[str] | None) -> TrainingOptions:
     add(
         "--decoder",
         choices=DECODERS,
-        help=f"of a new captioner; default: {Config.decoder}",
+        help=f"decoder of a new captioner; default: {Config.decoder}",
     )
     add(
         "--objective",
         choices=OBJECTIVES,
-        help=f"what is minimized; default: {Config.objective}, or that of --from",
+        help=f"objective to minimize; default: {Config.objective}, or that of --from",
     )
     add(
         "--from",
@@ -110,8 +110,8 @@ def parse(argv: list[str] | None) -> TrainingOptions:
     add(
         "--encoder-weights",
         metavar="FILE",
-        help="of a new captioner: imagenet (downloaded; the default), none, a file, or "
-        "a shipped captioner's name",
+        help="encoder weights of a new captioner: imagenet (downloaded; the default), "
+        "none, a file, or a shipped captioner's name",
     )
     add(
         "--mixed-precision",

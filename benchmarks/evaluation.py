@@ -55,7 +55,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__, "python -m benchmarks.evaluation")
     parser.add_argument("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
     parser.add_argument("--images", type=positive, default=8, help="rendered scenes")
-    parser.add_argument("--words", type=positive, default=3, help="of each caption")
+    parser.add_argument(
+        "--words", type=positive, default=3, help="words of each caption"
+    )
     add_method_option(parser, "methods", ALL)
     return parser.parse_args(argv)
 

@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--words", type=int, default=12, help="words of the caption")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds")
     parser.add_argument(
-        "--decoder", choices=DECODERS, default=Config.decoder, help="what is explained"
+        "--decoder", choices=DECODERS, default=Config.decoder, help="decoder to explain"
     )
     parser.add_argument("--weights", help="VGG16 weights without top; default random")
     parser.add_argument(

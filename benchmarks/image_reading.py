@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=positive, default=1000, help="images to read")
     add = parser.add_argument
-    add("--encoder", choices=ENCODERS, default=Config.encoder, help="what encodes")
-    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
+    add("--encoder", choices=ENCODERS, default=Config.encoder, help="encoder to use")
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="decoder to train")
     add("--rounds", type=positive, default=5, help="timed rounds")
     arguments = parser.parse_args(argv)
     found = arguments.folder.rglob("*")

@@ -54,8 +54,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__, "python -m benchmarks.lrp_inference_step")
     add = parser.add_argument
-    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
-    add("--mode", choices=LRP_MODES, default=LRP_MODES[0], help="weighs the words")
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="decoder to train")
+    add("--mode", choices=LRP_MODES, default=LRP_MODES[0], help="what weighs words")
     parser.add_argument(
         "--words", type=positive, default=48, help="weighted words of an image"
     )

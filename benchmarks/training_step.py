@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     """Prints the median time of a step for two ways to group 32 captions."""
     parser = make_parser(__doc__, "python -m benchmarks.training_step")
     add = parser.add_argument
-    add("--decoder", choices=DECODERS, default=Config.decoder, help="what is trained")
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="decoder to train")
     add("--rounds", type=int, default=5, help="timed steps")
     arguments = parser.parse_args(argv)
     for images, captions in ((8, 4), (32, 1)):

@@ -26,9 +26,15 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     parser = make_parser(__doc__, "python -m dataset.check")
     add = parser.add_argument
-    add("--dataset", choices=DATASETS, required=True, help="whose layout is expected")
-    add("--data-dir", type=Path, required=True, metavar="DIR", help="its folder")
-    add("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="what is checked")
+    add("--dataset", choices=DATASETS, required=True, help="layout to expect")
+    add(
+        "--data-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the dataset's folder",
+    )
+    add("--splits", nargs="+", choices=SPLITS, default=SPLITS, help="splits to check")
     parser.add_argument("--objects", action="store_true", help="check boxes too")
     parser.add_argument("--decode", action="store_true", help="open every image")
     arguments = parser.parse_args(argv)

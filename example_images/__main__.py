@@ -11,7 +11,13 @@ from skimage import data
 
 from command_line import make_parser, run_script
 
-PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+PHOTOGRAPHS = {  # by folder: what the captioner of photographs learned from, and not
+    "familiar": {"photographer": data.camera},  # a person outdoors
+    "unfamiliar": {
+        "cat": data.chelsea,
+        "motorcycle": lambda: data.stereo_motorcycle()[1],
+    },
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,22 +27,23 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=Path, required=True, metavar="DIR", help="folder to write"
     )
     folder = parser.parse_args(argv).output
-    return run_script("example_images", lambda: print(collect(folder)))
+    return run_script("example_images", lambda: print(*collect(folder), sep="\n"))
 
 
-def collect(folder: Path) -> Path:
-    """Writes every photograph as a JPEG file; returns the folder.
+def collect(output: Path) -> list[Path]:
+    """Writes every photograph as a JPEG file; returns the folders.
 
     Raises:
-        ValueError: The folder is a file.
+        ValueError: The output is a file.
     """
-    if folder.is_file():
-        raise ValueError(f"{folder} is a file; expected a folder. Name another one.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in PHOTOGRAPHS:
-        pixels = getattr(data, name)()
-        Image.fromarray(pixels).save(folder / f"{name}.jpg", quality=92)
-    return folder
+    if output.is_file():
+        raise ValueError(f"{output} is a file; expected a folder. Name another one.")
+    for folder, photographs in PHOTOGRAPHS.items():
+        (output / folder).mkdir(parents=True, exist_ok=True)
+        for name, read in photographs.items():
+            photograph = Image.fromarray(read()).convert("RGB")
+            photograph.save(output / folder / f"{name}.jpg", quality=92)
+    return [output / folder for folder in PHOTOGRAPHS]
 
 
 if __name__ == "__main__":

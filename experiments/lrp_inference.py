@@ -80,10 +80,10 @@ def parse(argv: Sequence[str] | None) -> TuningOptions:
         nargs="+",
         default=STARTS,
         metavar="MODEL",
-        help="captioners that are tuned",
+        help="captioners to tune",
     )
     modes = ["plain", "context", "mean"]
-    add("--modes", nargs="+", choices=MODES, default=modes, help="how they are tuned")
+    add("--modes", nargs="+", choices=MODES, default=modes, help="ways of tuning")
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add(
@@ -91,7 +91,7 @@ def parse(argv: Sequence[str] | None) -> TuningOptions:
         type=split_names,
         default=METRICS,
         metavar="NAME,...",
-        help="of the captions of dev",
+        help="metrics of dev",
     )
     add(
         "--set",

@@ -82,9 +82,9 @@ def parse(argv: Sequence[str] | None) -> BiasOptions:
     parser = make_parser(__doc__, "python -m experiments.planted_bias")
     add = parser.add_argument
     add("--output", type=Path, required=True, help="folder to write or go on with")
-    add("--decoder", choices=DECODERS, default=Config.decoder, help="of the captioner")
+    add("--decoder", choices=DECODERS, default=Config.decoder, help="decoder to train")
     modes = ["plain", "context"]
-    add("--modes", nargs="+", choices=MODES, default=modes, help="how it is tuned")
+    add("--modes", nargs="+", choices=MODES, default=modes, help="ways of tuning")
     add("--seeds", type=positive, default=3, metavar="N", help="trainings of each mode")
     add(
         "--images",

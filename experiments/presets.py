@@ -57,13 +57,13 @@ def parse(argv: Sequence[str] | None) -> PresetOptions:
         type=Path,
         required=True,
         metavar="FILE.npz",
-        help="of EfficientNet-Lite2",
+        help="weights of EfficientNet-Lite2",
     )
     add("--images", type=Path, required=True, metavar="DIR", help="folder of photos")
     add("--output", type=Path, required=True, metavar="FILE.png", help="the figure")
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
     names = list(PRESETS)
-    add("--presets", nargs="+", choices=names, default=names, help="its columns")
+    add("--presets", nargs="+", choices=names, default=names, help="presets to compare")
     return fill_options(PresetOptions, parser.parse_args(argv))
 
 

@@ -109,7 +109,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--dataset",
         choices=TRAINED_ON,
         default=FLICKR30K.name,
-        help="it was trained on",
+        help="dataset it was trained on",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the output")
     return parser.parse_args(argv)

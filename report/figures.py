@@ -27,7 +27,14 @@ from report.overlays import (
     on_white,
     overlay,
 )
-from report.wording import VISUAL_SHARE, method_label, number, percent
+from report.wording import (
+    VISUAL_SHARE,
+    mean_probability,
+    method_label,
+    number,
+    percent,
+    sureness,
+)
 
 MAX_COLUMNS = 8
 MAX_NUMBERED_WORDS = 14
@@ -42,7 +49,7 @@ FOOTER = 0.74
 CELL = 0.62
 
 
-def heatmap_figure(explanation) -> Figure:
+def heatmap_figure(explanation, captioner: str | None = None) -> Figure:
     """Draws the photo with its caption, then each word's relevance and attention.
 
     Every word stands over two pictures: the signed relevance of the pixels (summed
@@ -52,6 +59,7 @@ def heatmap_figure(explanation) -> Figure:
 
     Args:
         explanation: An explanation of one caption.
+        captioner: The name of the model, if it is to stand below the caption.
 
     Returns:
         A figure that belongs to no window; `figure.savefig(path)` saves it.
@@ -62,7 +70,7 @@ def heatmap_figure(explanation) -> Figure:
     check_explanation(explanation)
     page = _page(explanation)
     figure = blank_page(page.width, page.height)
-    _write_title(figure, explanation)
+    _write_title(figure, explanation, captioner)
     left, bottom = page.corner(0, 0)
     side = (page.across(page.layers), page.down(page.layers))
     show_at(figure, explanation.image, left, bottom, side)
@@ -83,7 +91,7 @@ class _Page:
         columns: Cells in a row.
         layers: Pictures of a cell, one above the other; cells that the photo fills.
         tile_height: Height of a picture; its width is `TILE`.
-        title_height: Height of the caption and the line below it.
+        title_height: Height of the caption and the lines below it.
     """
 
     rows: int
@@ -132,7 +140,7 @@ def _page(explanation) -> _Page:
     columns = math.ceil(cells / rows)
     height, width = explanation.image.shape[:2]
     lines = len(_title_lines(explanation.caption, _width(columns)))
-    return _Page(rows, columns, layers, TILE * height / width, 0.32 * lines + 0.28)
+    return _Page(rows, columns, layers, TILE * height / width, 0.32 * lines + 0.46)
 
 
 def _title_lines(caption: str, width: float) -> list[str]:
@@ -140,20 +148,20 @@ def _title_lines(caption: str, width: float) -> list[str]:
     return textwrap.wrap(caption, characters) or [""]
 
 
-def _write_title(figure: Figure, explanation) -> None:
+def _write_title(figure: Figure, explanation, captioner: str | None) -> None:
     width, height = figure.get_size_inches()
     top = height - MARGIN
     lines = _title_lines(explanation.caption, width)
     for index, line in enumerate(lines):
         text_at(figure, MARGIN, top - 0.2 - 0.32 * index, line, size=17, weight="bold")
-    text_at(
-        figure,
-        MARGIN,
-        top - 0.32 * len(lines) - 0.12,
+    facts = (
+        sureness(captioner, mean_probability(explanation)),
         f"explained word by word with {method_label(explanation)}",
-        size=10,
-        color=QUIET,
     )
+    for index, fact in enumerate(facts):
+        bottom = top - 0.32 * len(lines) - 0.12 - 0.18 * index
+        line = text_at(figure, MARGIN, bottom, fact, size=10, color=QUIET)
+        shrink(figure, line, width - 2 * MARGIN)
 
 
 def _label(figure: Figure, left: float, bottom: float, word: str, facts: str) -> None:
@@ -320,18 +328,21 @@ def _title_words(figure: Figure, explanation) -> None:
     text_at(figure, MARGIN, top - 0.42, note, size=9, color=QUIET)
 
 
-def write_pictures(explanation, folder: str | Path) -> list[Path]:
+def write_pictures(
+    explanation, folder: str | Path, captioner: str | None = None
+) -> list[Path]:
     """Writes `heatmaps.png` and `preceding_words.png`, each whole or not at all.
 
     Args:
         explanation: An explanation of one caption.
         folder: Where to write; made if it is missing.
+        captioner: See `heatmap_figure`.
 
     Returns:
         The two paths.
     """
     figures = {
-        "heatmaps.png": heatmap_figure(explanation),
+        "heatmaps.png": heatmap_figure(explanation, captioner),
         "preceding_words.png": word_relevance_figure(explanation),
     }
     return [

@@ -23,7 +23,14 @@ from report.overlays import (
     photo_jpeg,
     relevance_levels,
 )
-from report.wording import VISUAL_SHARE, method_label, number, percent
+from report.wording import (
+    VISUAL_SHARE,
+    mean_probability,
+    method_label,
+    number,
+    percent,
+    sureness,
+)
 
 TEMPLATE = Path(__file__).with_name("template.html")
 COLUMNS = (
@@ -39,7 +46,12 @@ COLUMNS = (
 )
 
 
-def write_report(path: str | Path, photos: Sequence[Sequence]) -> Path:
+def write_report(
+    path: str | Path,
+    photos: Sequence[Sequence],
+    captioner: str | None = None,
+    note: str | None = None,
+) -> Path:
     """Writes a page that needs no network and no other file.
 
     The fragment of the address chooses what the page shows first, counted from 0:
@@ -48,6 +60,8 @@ def write_report(path: str | Path, photos: Sequence[Sequence]) -> Path:
     Args:
         path: The page to write.
         photos: For each photo its explanations, one per method.
+        captioner: The name of the model.
+        note: A sentence of the user, below the caption.
 
     Returns:
         The path.
@@ -60,7 +74,7 @@ def write_report(path: str | Path, photos: Sequence[Sequence]) -> Path:
             "Expected at least one photo and one explanation for each, received "
             f"{[len(explanations) for explanations in photos]} explanations."
         )
-    records = [photo_record(explanations) for explanations in photos]
+    records = [photo_record(photo, captioner, note) for photo in photos]
     page = _fill(
         TEMPLATE.read_text(encoding="utf-8"),
         {
@@ -75,11 +89,15 @@ def write_report(path: str | Path, photos: Sequence[Sequence]) -> Path:
     return write_whole(path, page.encode("utf-8"))
 
 
-def photo_record(explanations: Sequence) -> dict:
+def photo_record(
+    explanations: Sequence, captioner: str | None = None, note: str | None = None
+) -> dict:
     """Gathers what the page needs of one photo; pictures are stored once each.
 
     Args:
         explanations: The explanations of one photo, one per method.
+        captioner: See `write_report`, as `note`.
+        note: A sentence.
 
     Returns:
         A record for JSON; a word's `heatmap` and `attention` (None for a decoder
@@ -99,6 +117,8 @@ def photo_record(explanations: Sequence) -> dict:
         "image": data_uri("jpeg", photo_jpeg(first.image)),
         "height": first.image.shape[0],
         "width": first.image.shape[1],
+        "facts": sureness(captioner, mean_probability(first)),
+        "note": note or "",
         "images": images,
         "methods": methods,
     }

@@ -8,7 +8,9 @@ from pathlib import Path
 from dataset.files import write_whole
 from report.figures import write_pictures
 from report.html_report import write_report
+from report.index_page import Card
 from report.overlays import photo_jpeg
+from report.wording import mean_probability
 
 FINISHED = "settings.json"
 WRITTEN = (
@@ -74,18 +76,24 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
     Args:
         folder: The photo's folder.
         explanations: One per method.
-        settings: What the explanations were asked for with, as JSON keeps it.
+        settings: What the explanations were asked for with, as JSON keeps it: the
+            captioner is `model`, a sentence to show is `note`.
     """
     _clear(folder)
     paths = []
     for explanation in explanations:
         below = folder / explanation.method if len(explanations) > 1 else folder
         paths += explanation.save(below)
-        paths += write_pictures(explanation, below)
+        paths += write_pictures(explanation, below, settings["model"])
     first = explanations[0]
     write_whole(folder / "photo.jpg", photo_jpeg(first.image))
-    paths.append(write_report(folder / "report.html", [explanations]))
-    record = {"caption": first.caption, "settings": settings}
+    page, note = folder / "report.html", settings.get("note")
+    paths.append(write_report(page, [explanations], settings["model"], note))
+    record = {
+        "caption": first.caption,
+        "probability": mean_probability(first),
+        "settings": settings,
+    }
     write_whole(folder / FINISHED, (json.dumps(record, indent=2) + "\n").encode())
     return paths
 
@@ -106,6 +114,26 @@ def finished_caption(folder: Path, settings: dict) -> str | None:
     """Returns the caption of a whole folder with these settings, or None."""
     record = _read_settings(folder)
     return record["caption"] if record.get("settings") == settings else None
+
+
+def list_cards(output: Path) -> list[Card]:
+    """Returns a card of every whole folder in `output`, the surest captions first."""
+    folders = (path.parent for path in output.glob(f"*/{FINISHED}"))
+    records = {folder.name: _read_settings(folder) for folder in folders}
+    cards = [_card(name, record) for name, record in records.items() if record]
+    return sorted(cards, key=lambda card: (-(card.probability or 0), card.folder))
+
+
+def _card(folder: str, record: dict) -> Card:
+    """Gathers what the index says; earlier versions wrote no probability and note."""
+    settings = record["settings"]
+    return Card(
+        record["caption"],
+        folder,
+        settings["model"],
+        record.get("probability"),
+        settings.get("note"),
+    )
 
 
 def _read_settings(folder: Path) -> dict:

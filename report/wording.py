@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 MINUS = "\N{MINUS SIGN}"
 UNKNOWN = "\N{EN DASH}"
 VISUAL_SHARE = f"1{MINUS}β"
@@ -27,6 +29,17 @@ def method_label(explanation) -> str:
         label += f" ({', '.join(filter(None, rules))})"
     contrast = explanation.contrast
     return label if contrast is None else f"{label}, rather than {contrast}"
+
+
+def mean_probability(explanation) -> float:
+    """Returns how sure the captioner was: the mean probability of the words."""
+    return float(np.mean(np.exp(explanation.log_probabilities)))
+
+
+def sureness(captioner: str | None, probability: float) -> str:
+    """Says how sure a captioner was of a caption, and names it if it has a name."""
+    sure = f"mean probability of the words {percent(probability)}"
+    return f"captioner {captioner} \N{MIDDLE DOT} {sure}" if captioner else sure
 
 
 def percent(share: float) -> str:

@@ -82,7 +82,7 @@ class CaptionFiles:
         """
         if self.results.exists() and not self.nbest.exists():
             raise ValueError(
-                f"{self.results} cannot be gone on with: {self.nbest} is not there. "
+                f"{self.results} cannot be continued: {self.nbest} is not there. "
                 "Begin anew with --overwrite."
             )
         records = Journal(self.nbest).read(settings)

@@ -102,9 +102,15 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
     parser = make_parser(description)
     add = parser.add_argument
     add("--model", required=True, help=MODEL_HELP)
-    add("--dataset", choices=DATASETS, required=True, help="whose images are scored")
-    add("--data-dir", type=Path, metavar="DIR", required=True, help="its folder")
-    add("--split", choices=SPLITS, default="dev", help="which of its images")
+    add("--dataset", choices=DATASETS, required=True, help="dataset to score")
+    add(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        required=True,
+        help="the dataset's folder",
+    )
+    add("--split", choices=SPLITS, default="dev", help="split to score")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add_method_option(parser, "methods", ALL)
     add_rule_options(parser)

@@ -65,7 +65,7 @@ def parse(argv: Sequence[str] | None) -> RandomisationOptions:
     add("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
     add_method_option(parser, "methods", ALL)
     add("--limit", type=positive, default=10, metavar="N", help="only the first photos")
-    add("--seed", type=int, default=0, help="of the shuffling")
+    add("--seed", type=int, default=0, help="seed of the shuffling")
     return fill_options(RandomisationOptions, parser.parse_args(argv))
 
 

@@ -18,6 +18,7 @@ from report.wording import VISUAL_SHARE, number, percent
 
 MALICIOUS = '</script><script>alert("$x^2$")</script>'
 START = "<start>"
+DOT = "\N{MIDDLE DOT}"
 HEIGHT, WIDTH = 20, 24
 
 
@@ -229,7 +230,11 @@ def test_heatmap_figure_panels_and_labels_do_not_overlap():
 
 def test_heatmap_figure_numbers():
     beta, logs = np.array([0.25, 1.0, 0.0]), np.log([0.624, 0.001, 1.0])
-    figure = heatmap_figure(fake_explanation(beta=beta, log_probabilities=logs))
+    explanation = fake_explanation(beta=beta, log_probabilities=logs)
+    figure = heatmap_figure(explanation, "tiny")
+    sure = f"captioner tiny {DOT} mean probability of the words 54 %"
+    assert sure in drawn_texts(figure)
+    assert sure.partition(f"{DOT} ")[2] in drawn_texts(heatmap_figure(explanation))
     facts = [text for text in drawn_texts(figure) if text.startswith("p ")]
     assert facts == [
         f"p 62 %   {VISUAL_SHARE} 0.75",
@@ -409,12 +414,13 @@ def test_pictures_are_written_by_their_names(tmp_path):
 def test_index_leads_to_every_report(tmp_path):
     cards = [
         report.Card("a dog", "1"),
-        report.Card(MALICIOUS, 'a"b'),
+        report.Card(MALICIOUS, 'a"b', "runs/<b>", 0.5, MALICIOUS),
     ]
     text = report.write_index(tmp_path / "index.html", cards).read_text()
     links = [value for tag, name, value in Page(text).attributes if name == "href"]
     assert links == ["1/report.html", "a%22b/report.html"]
-    assert MALICIOUS not in text and "a dog" in text
+    assert MALICIOUS not in text and "<b>" not in text and "a dog" in text
+    assert f"runs/&lt;b&gt; {DOT} mean probability of the words 50 %" in text
 
 
 def test_chosen_words_lie_at_their_place(tmp_path):

@@ -15,7 +15,14 @@ from dataset.flickr import DatasetError, read_flickr
 from dataset.masks import masks_of
 from dataset.records import Box
 from dataset.scenes import __main__ as script
-from dataset.scenes.captions import NUMBERS, PLACES, SceneObject, plural, relations
+from dataset.scenes.captions import (
+    NUMBERS,
+    PLACES,
+    WORDINGS,
+    SceneObject,
+    plural,
+    relations,
+)
 from dataset.scenes.drawing import BACKGROUNDS, COLOURS, KINDS, silhouette
 from dataset.scenes.layout import Bias, compose
 from dataset.scenes.scenes import (
@@ -433,3 +440,23 @@ def test_biased_scenes_are_written_and_kept(tmp_path):
     assert write_scenes(folder, counts, bias=BIAS) == folder
     with pytest.raises(DatasetError, match=r"other parameters: expected .*num_images"):
         write_scenes(folder, counts)
+
+
+def test_wordings_are_chosen_and_the_picture_stays():
+    whole = render_scene(3)
+    some = {name: render_scene(3, wordings=[name]) for name in WORDINGS}
+    assert sorted(s.captions[0] for s in some.values()) == sorted(whole.captions)
+    for scene in some.values():
+        np.testing.assert_array_equal(scene.image, whole.image)
+        assert len(scene.captions) == 1
+    assert not set(some["counts"].captions[0].split()) & {*COLOURS, "objects"}
+
+
+def test_script_writes_chosen_wordings(tmp_path, capsys):
+    options = ["--train", "2", "--dev", "1", "--test", "1", "--wordings", "counts"]
+    assert script.main(["--output", str(tmp_path / "scenes"), *options]) == 0
+    images = read_scenes(tmp_path / "scenes", "train")
+    assert [len(image.captions) for image in images] == [1, 1]
+    layout = ["--layout", "coco2017"]
+    assert script.main(["--output", str(tmp_path / "coco"), *options, *layout]) == 2
+    assert "--wordings is for --layout scenes" in capsys.readouterr().err

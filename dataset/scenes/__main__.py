@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from command_line import make_parser, run_script
+from dataset.scenes.captions import WORDINGS
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from dataset.scenes.scenes import write_scenes
 
@@ -24,7 +25,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser(__doc__, "python -m dataset.scenes")
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="folder to write")
-    add("--layout", choices=LAYOUTS, default="scenes", help="whose files are written")
+    add("--layout", choices=LAYOUTS, default="scenes", help="layout of the files")
     for split, count in (("train", 800), ("dev", 100), ("test", 100)):
         add(
             f"--{split}",
@@ -33,14 +34,28 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             metavar="N",
             help=f"number of images of {split}",
         )
-    add("--seed", type=int, default=0, metavar="N", help="of the drawing")
+    add(
+        "--wordings",
+        nargs="+",
+        choices=WORDINGS,
+        help="captions of these wordings alone; default: all five",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of the drawing")
     return parser.parse_args(argv)
 
 
 def render(arguments: argparse.Namespace) -> Path:
     """Writes the dataset; returns its folder."""
     counts = {name: getattr(arguments, name) for name in ("train", "dev", "test")}
-    LAYOUTS[arguments.layout](arguments.output, counts, arguments.seed)
+    write, options = LAYOUTS[arguments.layout], {}
+    if arguments.wordings is not None:
+        if write is not write_scenes:
+            raise ValueError(
+                f"--wordings is for --layout scenes; received {arguments.layout}. "
+                "Leave one of them out."
+            )
+        options["wordings"] = arguments.wordings
+    write(arguments.output, counts, arguments.seed, **options)
     return arguments.output
 
 

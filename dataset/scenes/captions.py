@@ -76,23 +76,28 @@ def relations(objects: Sequence[SceneObject], first: int, second: int) -> list[s
 
 
 def write_captions(
-    background: str, objects: Sequence[SceneObject], rng: np.random.Generator
+    background: str,
+    objects: Sequence[SceneObject],
+    rng: np.random.Generator,
+    wordings: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """Words a scene in five ways, in random order.
 
     Args:
         background: A key of PLACES.
         objects: Two to four objects from back to front.
-        rng: Chooses among wordings that are all true.
+        rng: Chooses among phrases that are all true.
+        wordings: Keys of WORDINGS, the others are left out; all if None.
 
     Returns:
-        Five lower-case captions of at most 20 words.
+        Lower-case captions of at most 20 words, one for each wording.
     """
     captions = [
-        write(str(rng.choice(PLACES[background])), objects, rng)
-        for write in (_detailed, _sentence, _counts, _colours, _number)
+        (name, write(str(rng.choice(PLACES[background])), objects, rng))
+        for name, write in WORDINGS.items()
     ]
-    return tuple(captions[index] for index in rng.permutation(len(captions)))
+    shuffled = (captions[index] for index in rng.permutation(len(captions)))
+    return tuple(text for name, text in shuffled if name in (wordings or WORDINGS))
 
 
 def _detailed(place: str, objects, rng: np.random.Generator) -> str:
@@ -133,6 +138,15 @@ def _number(place: str, objects, rng: np.random.Generator) -> str:
         return start
     chosen = single[rng.integers(len(single))]
     return f"{start}, one of them is {_name(chosen, size=True)}"
+
+
+WORDINGS = {
+    "detailed": _detailed,
+    "sentence": _sentence,
+    "counts": _counts,
+    "colours": _colours,
+    "number": _number,
+}
 
 
 def _random_relation(objects, rng: np.random.Generator):

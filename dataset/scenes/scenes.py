@@ -43,7 +43,7 @@ class Scene:
 
     Attributes:
         image: uint8 RGB pixels (224, 224, 3).
-        captions: Five lower-case captions of at most 20 words.
+        captions: Lower-case captions of at most 20 words, one for each wording.
         background: A key of `drawing.BACKGROUNDS`.
         objects: Two to four objects from back to front.
     """
@@ -55,7 +55,10 @@ class Scene:
 
 
 def render_scene(
-    seed: int, kinds: Sequence[str] | None = None, background: str | None = None
+    seed: int,
+    kinds: Sequence[str] | None = None,
+    background: str | None = None,
+    wordings: Sequence[str] | None = None,
 ) -> Scene:
     """Renders one scene; the same arguments give the same scene everywhere.
 
@@ -63,6 +66,7 @@ def render_scene(
         seed: Any whole number from 0.
         kinds: The kinds of the objects; see `compose`.
         background: See `compose`.
+        wordings: Of the captions, see `write_captions`; the picture is the same.
     """
     rng = np.random.default_rng(seed)
     background, placements = compose(rng, kinds, background)
@@ -71,7 +75,8 @@ def render_scene(
         SceneObject(place.kind, place.colour, place.size, _tight_box(mask), mask)
         for place, mask in zip(placements, masks, strict=True)
     )
-    return Scene(image, write_captions(background, objects, rng), background, objects)
+    captions = write_captions(background, objects, rng, wordings)
+    return Scene(image, captions, background, objects)
 
 
 def _tight_box(mask: np.ndarray) -> Box:
@@ -85,6 +90,7 @@ def write_scenes(
     num_images: Mapping[str, int],
     seed: int = 0,
     bias: Bias | None = None,
+    wordings: Sequence[str] | None = None,
 ) -> Path:
     """Renders a dataset in the Flickr layout, or keeps it if it is there already.
 
@@ -94,6 +100,7 @@ def write_scenes(
             do not depend on these numbers.
         seed: Datasets with different seeds share no scene.
         bias: What goes with what; by default nothing does.
+        wordings: Of the captions, see `write_captions`.
 
     Returns:
         The folder. It appears whole or not at all.
@@ -108,10 +115,12 @@ def write_scenes(
     parameters = {"version": VERSION, "seed": seed, "num_images": num_images}
     if bias is not None:
         parameters["bias"] = dataclasses.asdict(bias)
+    if wordings is not None:
+        parameters["wordings"] = list(wordings)
     if _is_written(data_dir, parameters):
         return data_dir
     with whole_folder(data_dir) as part:
-        _write_splits(part, num_images, seed, bias)
+        _write_splits(part, num_images, seed, bias, wordings)
         (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
     return data_dir
 
@@ -150,7 +159,11 @@ def _is_written(data_dir: Path, parameters: dict) -> bool:
 
 
 def _write_splits(
-    folder: Path, num_images: Mapping[str, int], seed: int, bias: Bias | None
+    folder: Path,
+    num_images: Mapping[str, int],
+    seed: int,
+    bias: Bias | None,
+    wordings: Sequence[str] | None,
 ) -> None:
     for name in ("images", "objects", "text"):
         (folder / name).mkdir(parents=True)
@@ -160,8 +173,8 @@ def _write_splits(
             names = []
             for index in range(number):
                 own_seed = scene_seed(split, index, seed)
-                chosen = () if bias is None else bias.choose(split, own_seed)
-                scene = render_scene(own_seed, *chosen)
+                chosen = (None, None) if bias is None else bias.choose(split, own_seed)
+                scene = render_scene(own_seed, *chosen, wordings)
                 name = _write_scene(folder, f"{split}_{index:06d}", scene)
                 names.append(name)
                 lines += [f"{name}#{k}\t{c}" for k, c in enumerate(scene.captions)]

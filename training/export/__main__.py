@@ -33,10 +33,14 @@ def parse(argv: list[str] | None) -> ExportOptions:
         type=float,
         nargs="+",
         metavar="X",
-        help="of each run in the average; default: equal ones",
+        help="share of each run in the average; default: equal",
     )
     parser.add_argument(
-        "--data-dir", type=Path, required=True, metavar="DIR", help="the dataset's"
+        "--data-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the dataset's folder",
     )
     add_cache_option(parser)
     parser.add_argument(
@@ -47,13 +51,13 @@ def parse(argv: list[str] | None) -> ExportOptions:
         type=split_names,
         default="bleu,meteor,rouge_l,cider",
         metavar="NAME,...",
-        help="of the captions of dev",
+        help="metrics of dev",
     )
     parser.add_argument(
         "--length-penalty",
         type=not_negative,
         metavar="X",
-        help="of the search; default: the last run's",
+        help="length penalty; default: the last run's",
     )
     parser.add_argument(
         "--encoder-of",
