@@ -5,7 +5,7 @@ python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FIL
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
@@ -21,18 +21,20 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
+from files.values import Check, items, number, text
 from models import Captioner, explain, load_captioner
 from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
 from scoring.explained_images import ExplainedImage
+from scoring.journal import held
 from scoring.options import (
     ScoringOptions,
     read_images,
     scoring_parser,
     scoring_settings,
 )
-from scoring.score_files import ScoreFiles
+from scoring.score_files import ScoreFiles, scored_words
 from scoring.scored_images import score_images
 
 BASELINE = "attention"
@@ -77,6 +79,12 @@ def score_caption(options: LocalizationOptions, image: ExplainedImage) -> dict:
         image.words, record.objects, explanations, masks, options.as_released
     )
     return {"caption": " ".join(image.words), "words": words}
+
+
+def journal_values(settings: Mapping) -> dict[str, Check]:
+    """Returns the checks of what `score_caption` returns."""
+    boxes = items(items(number, least=4, most=4), least=1)
+    return {"caption": text, "words": scored_words(settings["methods"], boxes=boxes)}
 
 
 def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None:
@@ -127,16 +135,21 @@ def draw_examples(
 
 def run(options: LocalizationOptions) -> list[str]:
     """Scores explanations; returns the problems."""
-    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png"))
-    if not (options.resume or options.overwrite):
-        files.refuse_existing()
+    endings = (".csv", ".png", "-examples.png")
+    files = ScoreFiles(options.output, endings, journal_values)
+    with held(files.results, files.all(), options):
+        return score(files, options)
+
+
+def score(files: ScoreFiles, options: LocalizationOptions) -> list[str]:
+    """Does the work of `run`; the files are held."""
     images = read_images(options)
     captioner = load_captioner(options.model)
     settings = scoring_settings(captioner, options)
     settings["as_released"] = options.as_released
-    score = functools.partial(score_caption, options)
+    score_one = functools.partial(score_caption, options)
     records, problems = score_images(
-        captioner, images, object_steps, score, files, settings, options
+        captioner, images, object_steps, score_one, files, settings, options
     )
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
@@ -151,7 +164,7 @@ def run(options: LocalizationOptions) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("evaluate_bbox.py", lambda: run(parse(argv)), resumes=True)
+    return run_script("evaluate_bbox.py", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

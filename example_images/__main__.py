@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-from command_line import make_parser, run_script
+from command_line import ANEW, make_parser, run_script
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=Path, required=True, metavar="DIR", help="folder to write"
     )
     folder = parser.parse_args(argv).output
-    return run_script("example_images", lambda: print(collect(folder)))
+    return run_script("example_images", lambda: print(collect(folder)), ANEW)
 
 
 def collect(folder: Path) -> Path:

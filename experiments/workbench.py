@@ -9,7 +9,7 @@ import numpy as np
 
 import train
 from config import LRP_MODES
-from dataset.files import write_whole
+from files.writing import write_whole
 from training.dev_scores import SCORES
 from training.start import TrainingOptions
 

@@ -7,7 +7,13 @@ from report.figures import heatmap_figure, word_relevance_figure, write_pictures
 from report.html_report import write_report
 from report.index_page import Card, write_index
 from report.overlays import attention_overlay, overlay
-from report.photo_folder import finished_caption, in_use, name_folders, write_photo
+from report.photo_folder import (
+    finished_caption,
+    in_use,
+    name_folders,
+    place_of,
+    write_photo,
+)
 
 __all__ = [
     "Card",
@@ -17,6 +23,7 @@ __all__ = [
     "in_use",
     "name_folders",
     "overlay",
+    "place_of",
     "word_relevance_figure",
     "write_index",
     "write_photo",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dataset.files import write_whole
+from files.writing import write_whole
 
 PAGE = """<!doctype html>
 <html lang="en">

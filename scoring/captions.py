@@ -288,7 +288,12 @@ def score_possible(
             scores |= found
         else:
             missing[metric] = "it gave no finite number for these captions."
-    return scores | {"tokenizer": "ptb" if has_java() else "python"}, missing
+    return scores | {"tokenizer": tokenizer_name()}, missing
+
+
+def tokenizer_name() -> str:
+    """Returns who splits captions into words here, as scores name it."""
+    return "ptb" if has_java() else "python"
 
 
 def score_lines(

@@ -23,6 +23,7 @@ from models.explainers.methods import (
     choose_methods,
     split_methods,
 )
+from models.run_files import model_name
 from scoring.captioning import fingerprint
 
 SPLITS = ("test", "dev", "train")
@@ -139,7 +140,7 @@ def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
     methods = choose_methods(options.methods, captioner)
     return {
-        "model": options.model,
+        "model": model_name(options.model),
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,

@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from config import Config
-from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
@@ -27,6 +26,7 @@ from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
 from dataset.scenes.captions import SceneObject, plural, write_captions
 from dataset.scenes.drawing import KINDS, draw_scene
 from dataset.scenes.layout import Bias, compose
+from files.writing import whole_folder, write_lines
 
 SOURCE = Source(*["python -m dataset.scenes --output DIR"] * 4)
 VERSION = 1  # raised whenever the same seed gives another scene
