@@ -30,6 +30,7 @@ from dataset.problems import (
     check_folder,
     file_fault,
     list_of,
+    name_fault,
     read_json,
     refuse_entries,
 )
@@ -40,6 +41,7 @@ from dataset.records import (
     Source,
 )
 from dataset.words import compose
+from files.messages import shortened
 
 SOURCE = Source(
     images="http://images.cocodataset.org/zips/train2017.zip and val2017.zip",
@@ -132,6 +134,8 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
             id_, name = image_number(image["id"]), str(image["file_name"])
             if names.setdefault(id_, name) != name:
                 problems.append(f"image {number}: id {id_} twice: {names[id_]}, {name}")
+            if fault := name_fault(name):
+                problems.append(f"image {number}: {shortened(name)} {fault}")
         except (KeyError, TypeError, ValueError):
             problems.append(f"image {number}: {str(image)[:60]}")
     for number, entry in enumerate(list_of(content, "annotations")):

@@ -49,8 +49,8 @@ class ShardedArray:
         found = self._read(index)
         if not np.isfinite(found).all():
             raise ValueError(
-                f"{self._name} is damaged: it holds numbers that are not finite. Delete "
-                "the folder to compute it again."
+                f"{self._name} is damaged: it holds numbers that are not finite. "
+                f"{DELETE}"
             )
         return found
 
@@ -162,7 +162,7 @@ class FeatureCache:
             shard = np.load(self._path(number), mmap_mode=mode)
             if shard.ndim == 0:
                 raise ValueError("it holds no array")
-        except (*DAMAGE, SyntaxError) as error:
+        except DAMAGE as error:
             name = self._path(number).name
             raise self._damaged(f"{name}: {reason_of(error)}") from error
         return shard

@@ -29,6 +29,7 @@ from dataset.problems import (
     all_of,
     check_folder,
     file_fault,
+    name_fault,
     refuse_entries,
 )
 from dataset.records import CaptionedImage, Dataset, Source
@@ -93,8 +94,9 @@ def read_flickr(
     ]
     images = []
     for name in names:
-        path = _image_file(data_dir / "images", name)
-        fault = file_fault(path)
+        fault = name_fault(name)
+        path = _image_file(data_dir / "images", "" if fault else name)
+        fault = fault or file_fault(path)
         if name not in captions:
             problems.append(f"{name}: no caption in {captions_path.name}")
         elif fault:

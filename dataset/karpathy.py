@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.ids import image_number
-from dataset.problems import list_of, read_json, refuse_entries
+from dataset.problems import list_of, name_fault, read_json, refuse_entries
 from dataset.words import compose
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
@@ -61,9 +61,12 @@ def _image_of(entry: dict) -> KarpathyImage:
     captions = tuple(map(compose, sentences))
     if not captions or not all(captions) or not entry["filename"]:
         raise ValueError("nothing may be empty")
+    name, folder = str(entry["filename"]), str(entry.get("filepath", ""))
+    if name_fault(name) or (folder and name_fault(folder)):
+        raise ValueError("it leads out of the dataset's folder")
     return KarpathyImage(
-        str(entry["filename"]),
-        entry.get("filepath", ""),
+        name,
+        folder,
         SPLITS[entry["split"]],
         captions,
         image_number(entry["cocoid"]) if "cocoid" in entry else None,

@@ -1,12 +1,14 @@
 """What is wrong with a dataset: collected first, then raised at once."""
 
-import json
 import logging
 import os
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from files.messages import reason_of
+from files.reading import parse_json, read_bytes
 
 logger = logging.getLogger(__name__)
 SHOWN = 3  # entries that a warning names
@@ -110,11 +112,11 @@ def read_json(path: Path, get: str, object_hook: Callable | None = None) -> dict
     """
     check_file(path, get)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            content = json.load(file, object_hook=object_hook)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(read_bytes(path), object_hook)
+    except ValueError as error:
+        reason = reason_of(error)
         raise DatasetError(
-            f"{path} is damaged ({error}). Get it again: {get}."
+            f"{path} is damaged ({reason}). Get it again: {get}."
         ) from error
     if not isinstance(content, dict):
         raise DatasetError(
@@ -136,11 +138,23 @@ def check_folder(folder: Path, get: str) -> None:
         raise DatasetError(f"{folder} is no folder. Get it: {get}.")
 
 
+def name_fault(name: str) -> str:
+    """Returns why a name that a list gives cannot be used, or nothing.
+
+    A photograph lies in the dataset's folder, so its name leads nowhere else.
+    """
+    parts = name.replace("\\", "/").split("/")
+    is_inside = ".." not in parts and not parts[0].endswith(":")
+    if "\0" in name or not parts[0] or name.startswith("~") or not is_inside:
+        return "leads out of the dataset's folder"
+    return ""
+
+
 def file_fault(path: Path) -> str:
     """Returns why a file cannot be an image, or nothing."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- a third of the time of Path.stat
-    except OSError:
+    except (OSError, ValueError):  # the second for a name that no file can have
         return f"no such file in {path.parent}"
     if not stat.S_ISREG(found.st_mode):
         return f"not a file in {path.parent}"

@@ -43,6 +43,7 @@ def locked(path: Path, is_folder: bool = False, wait: bool = False) -> Iterator[
     """
     lock = path / LOCK if is_folder else path.with_name(f".{path.name}{LOCK}")
     with naming(path):
+        made = [p for p in (lock.parent, *lock.parent.parents) if not p.exists()]
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _hold(lock, path, wait)
     try:
@@ -51,6 +52,9 @@ def locked(path: Path, is_folder: bool = False, wait: bool = False) -> Iterator[
         with contextlib.suppress(OSError):
             lock.unlink(missing_ok=True)
         os.close(descriptor)
+        with contextlib.suppress(OSError):  # those that came to hold something
+            for folder in made:
+                folder.rmdir()
 
 
 def _hold(lock: Path, path: Path, wait: bool) -> int:

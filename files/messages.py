@@ -8,7 +8,7 @@ LONGEST = 60  # characters of a value that a message shows
 
 DAMAGE = (  # what libraries raise while they read a damaged file
     *(OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError),
-    *(ArithmeticError, MemoryError, AssertionError, NotImplementedError),
+    *(ArithmeticError, MemoryError, AssertionError, EOFError, SyntaxError),
 )
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk. Free some, or name another folder",

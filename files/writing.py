@@ -178,8 +178,6 @@ def naming(path: Path) -> Iterator[None]:
     """Turns errors of the system into a `WriteError` that names a path."""
     try:
         yield
-    except WriteError:
-        raise
     except OSError as error:
         if error.errno is None:  # a message of our own
             raise

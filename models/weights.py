@@ -1,5 +1,6 @@
 """Files of weights: packed in memory, and believed only where they are sound."""
 
+import contextlib
 import hashlib
 import io
 from pathlib import Path
@@ -23,7 +24,7 @@ def pack_weights(model: keras.Model, half: bool = False) -> memoryview:
         half: Whether they are in half precision; see `halve_weights`.
     """
     packed = io.BytesIO()
-    with saving_lib.H5IOStore(packed, mode="w") as store:
+    with contextlib.closing(saving_lib.H5IOStore(packed, mode="w")) as store:
         saving_lib._save_state(
             model,
             weights_store=store,

@@ -177,7 +177,7 @@ def test_broken_captions_are_all_listed(data_dir):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [', r"is damaged \(Expecting value.*Get it again: http"),
+        ('{"images": [', r"is damaged \(it is no JSON.*Get it again: http"),
         ("{}", r"has 1 unusable entries \(get it again: .*\n  no images"),
         ("[]", "holds a list; expected an object"),
     ],

@@ -232,7 +232,7 @@ def test_a_damaged_backup_is_named(copied, data_dir, capsys, damage):
 def test_a_backup_without_the_weights_is_named(tmp_path):
     captioner = tiny_captioner()
     compile_for_training(captioner, 0.1)
-    backup = Backup(tmp_path / BACKUP)
+    backup = Backup(tmp_path / BACKUP, "python")
     backup.set_model(captioner)
     np.savez(tmp_path / BACKUP, finished=1, steps=2)
     with pytest.raises(ValueError, match=r"backup\.npz is damaged or was written"):

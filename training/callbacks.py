@@ -191,7 +191,7 @@ def open_backup(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             yield arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, *DAMAGE) as error:
+    except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         raise FileError(
             f"{path} is damaged or was written by another version "
             f"({reason_of(error)}); the run cannot be resumed. {ANEW}"
@@ -249,14 +249,10 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
         return []
     names, rows = read_numbers(path, ANEW)
     rows = rows[:num_epochs]
-    faults = [
-        *(
-            f"it has no column {name}"
-            for name in ("epoch", MONITOR)
-            if name not in names
-        ),
-        *(["it has too few rows"] if len(rows) < num_epochs else []),
-    ]
+    missing = [name for name in ("epoch", MONITOR) if name not in names]
+    faults = [f"it has no column {name}" for name in missing]
+    if len(rows) < num_epochs:
+        faults.append("it has too few rows")
     for number, row in enumerate(rows if not faults else ()):
         if row["epoch"] != number or not math.isfinite(row[MONITOR]):
             faults.append(f"line {number + 2}: its epoch or {MONITOR} is wrong")
