@@ -204,7 +204,8 @@ def test_save_and_load_give_the_same_captions(captioner, run, photos):
     assert loaded.caption(photos) == captioner.caption(photos)
     assert loaded.config == captioner.config
     assert loaded.vocabulary.words == captioner.vocabulary.words
-    assert sorted(path.name for path in run.iterdir()) == sorted([*RUN_FILES, "checksums.json"])
+    names = {path.name for path in run.iterdir()}
+    assert names == {*RUN_FILES, "checksums.json"}
 
 
 @pytest.mark.parametrize(
