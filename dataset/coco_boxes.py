@@ -36,10 +36,10 @@ def read_instances(path: Path, wanted: set[str]) -> Objects:
     """
     content = read_json(path, BOXES, _without_outline)
     faults: list[str] = []
-    categories = _read_categories(list_of(content, "categories"), faults)
-    sizes = _read_sizes(list_of(content, "images"), wanted, faults)
+    categories = _read_categories(list_of(content, "categories", path), faults)
+    sizes = _read_sizes(list_of(content, "images", path), wanted, faults)
     objects: Objects = {key: [] for key in sizes}
-    for number, entry in enumerate(list_of(content, "annotations")):
+    for number, entry in enumerate(list_of(content, "annotations", path)):
         try:
             key = image_key(entry["image_id"])
             if key in objects:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from files.messages import reason_of
+from files.messages import reason_of, shortened
 from files.reading import parse_json, read_bytes
 
 logger = logging.getLogger(__name__)
@@ -93,10 +93,24 @@ def warn_skipped(path: Path, faults: Sequence[str]) -> None:
         )
 
 
-def list_of(content: dict, name: str) -> list:
-    """Returns a list that a JSON object holds, or an empty one where it holds none."""
-    found = content.get(name)
-    return found if isinstance(found, list) else []
+def list_of(content: dict, name: str, path: Path) -> list:
+    """Returns a list that a JSON object holds, or an empty one where it holds none.
+
+    Args:
+        content: The object.
+        name: Of the list.
+        path: The file it is from.
+
+    Raises:
+        DatasetError: Something else has the name.
+    """
+    found = content.get(name, [])
+    if not isinstance(found, list):
+        raise DatasetError(
+            f"{path} is damaged ({name}: expected a list, received {shortened(found)}). "
+            "Get it again."
+        )
+    return found
 
 
 def read_json(path: Path, get: str, object_hook: Callable | None = None) -> dict:

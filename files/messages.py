@@ -2,6 +2,7 @@
 
 import errno
 import reprlib
+import tokenize
 from pathlib import Path
 
 LONGEST = 60  # characters of a value that a message shows
@@ -9,6 +10,7 @@ LONGEST = 60  # characters of a value that a message shows
 DAMAGE = (  # what libraries raise while they read a damaged file
     *(OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError),
     *(ArithmeticError, MemoryError, AssertionError, EOFError, SyntaxError),
+    tokenize.TokenError,  # of the head of an array
 )
 _REASONS = {
     errno.ENOSPC: "no space is left on the disk. Free some, or name another folder",
