@@ -137,7 +137,7 @@ def _read_sizes(
 
 def _category_of(entry: dict, categories: dict[object, str]) -> str:
     id_ = entry["category_id"]
-    if id_ not in categories:
+    if isinstance(id_, bool) or id_ not in categories:
         raise ValueError(f"unknown category {id_!r}")
     return categories[id_]
 

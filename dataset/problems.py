@@ -11,6 +11,7 @@ from files.messages import reason_of, shortened
 from files.reading import parse_json, read_bytes
 
 logger = logging.getLogger(__name__)
+LONGEST_NAME = 255  # bytes
 SHOWN = 3  # entries that a warning names
 LISTED = 20  # entries of one problem that a message names
 
@@ -106,10 +107,8 @@ def list_of(content: dict, name: str, path: Path) -> list:
     """
     found = content.get(name, [])
     if not isinstance(found, list):
-        raise DatasetError(
-            f"{path} is damaged ({name}: expected a list, received {shortened(found)}). "
-            "Get it again."
-        )
+        reason = f"{name}: expected a list, received {shortened(found)}"
+        raise DatasetError(f"{path} is damaged ({reason}). Get it again.")
     return found
 
 
@@ -159,6 +158,8 @@ def name_fault(name: str) -> str:
     """
     parts = name.replace("\\", "/").split("/")
     is_inside = ".." not in parts and not parts[0].endswith(":")
+    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in parts):
+        return "is longer than the name of a file can be"
     if "\0" in name or not parts[0] or name.startswith("~") or not is_inside:
         return "leads out of the dataset's folder"
     return ""
