@@ -4,6 +4,7 @@ The packages that commands lie in import this module first. Python's own answer 
 modules are imported is a traceback, or an error of the module that was interrupted.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 STOPPED = 130  # the exit code of a command that was stopped, as shells have it
 ROOT = Path(__file__).parent
-_state = {"guards": False}
+_state = {"guards": False, "stream": 2}
 
 
 def command_name() -> str | None:
@@ -20,8 +21,8 @@ def command_name() -> str | None:
     arguments = sys.orig_argv[1:]
     if "-m" in arguments[:-1]:
         module = arguments[arguments.index("-m") + 1]
-        known = ROOT.joinpath(*module.split(".")).exists()
-        return module if known else None
+        path = ROOT.joinpath(*module.split("."))
+        return module if path.is_dir() or path.with_suffix(".py").is_file() else None
     script = Path(sys.argv[0]) if sys.argv and sys.argv[0] else None
     if script is None or script.resolve().parent != ROOT:
         return None
@@ -33,7 +34,7 @@ def _end(number, frame) -> None:
         f"{command_name()}: stopped before it began. The same command begins anew; "
         "with --resume it goes on where it was begun before.\n"
     )
-    os.write(2, said.encode())
+    os.write(_state["stream"], said.encode())
     os._exit(STOPPED)
 
 
@@ -44,6 +45,8 @@ def guard_imports() -> None:
     if is_main and is_free and command_name() is not None:
         signal.signal(signal.SIGINT, _end)
         _state["guards"] = True
+        with contextlib.suppress(OSError):  # there is no such stream
+            _state["stream"] = os.dup(2)  # which leads nowhere while Keras is imported
 
 
 def begin() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from files.messages import WriteError
-from files.writing import naming
+from files.writing import made_folder, naming
 
 try:
     import fcntl
@@ -42,19 +42,16 @@ def locked(path: Path, is_folder: bool = False, wait: bool = False) -> Iterator[
         WriteError: Another process holds the output, or it cannot be written.
     """
     lock = path / LOCK if is_folder else path.with_name(f".{path.name}{LOCK}")
-    with naming(path):
-        made = [p for p in (lock.parent, *lock.parent.parents) if not p.exists()]
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _hold(lock, path, wait)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            lock.unlink(missing_ok=True)
-        os.close(descriptor)
-        with contextlib.suppress(OSError):  # those that came to hold something
-            for folder in made:
-                folder.rmdir()
+    with contextlib.ExitStack() as stack:
+        with naming(path):
+            stack.enter_context(made_folder(lock.parent))
+            descriptor = _hold(lock, path, wait)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def _hold(lock: Path, path: Path, wait: bool) -> int:

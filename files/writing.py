@@ -205,15 +205,27 @@ def check_room(folder: Path, needed: int = LEAST_ROOM, what: str = "What is writ
         )
 
 
+@contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Makes a folder, and removes again what of it stays empty."""
+    made = [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # those that came to hold something
+            for path in made:
+                path.rmdir()
+
+
 def check_folder(folder: Path) -> None:
-    """Makes a folder, and refuses one in which nothing can be written.
+    """Refuses a folder in which nothing can be written; it need not be there yet.
 
     Raises:
         WriteError: Why not.
     """
     probe = folder / f".probe.{os.getpid()}.part"
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with naming(folder), made_folder(folder):
         probe.write_bytes(b"")
         probe.unlink()
     check_room(folder)
