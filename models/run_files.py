@@ -47,7 +47,7 @@ def find_run(name: str | Path) -> Path:
     if not text.strip() or not folder.is_dir():
         shipped = ", ".join(sorted(shipped_captioners())) or "none"
         raise CaptionerError(
-            f"No captioner {text or name!r}: expected a run directory, "
+            f"No captioner {shortened(text or name)}: expected a run directory, "
             f"{HUB}USER/MODEL or one of the shipped captioners ({shipped})."
         )
     return folder
