@@ -12,7 +12,7 @@ JAX := KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.venv/jax-cache \
 ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions chair \
 	check coco command_line comparisons config convert_original datasets \
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
-	experiments explain_image explained_images faithfulness feature_cache flickr \
+	experiments explain_image explained_images faithfulness faults feature_cache files flickr \
 	graph hallucination help images imports inference journal keras_applications localization \
 	object_words presets quiet_start randomisation read_ahead report roc roc_figures \
 	rules run_files scenes score_figures score_tables similarity start tensorboard_logs \

@@ -19,6 +19,7 @@ import quiet_start  # noqa: F401
 from command_line import ANEW, make_parser, not_negative, positive, run_script
 from experiments.robustness.faults import Disturbed, try_faults
 from experiments.robustness.inputs import Tally, try_inputs
+from experiments.robustness.scripts import SCRIPTS
 
 SHOWN = 20  # findings of a kind that are printed
 
@@ -38,6 +39,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how often each script is killed; it is stopped and starved half as "
         "often; 0 breaks inputs alone",
     )
+    add(
+        "--scripts",
+        nargs="+",
+        choices=[script.name for script in SCRIPTS],
+        metavar="NAME",
+        help="disturb only these; default: all",
+    )
     return parser.parse_args(argv)
 
 
@@ -46,8 +54,14 @@ def run(arguments: argparse.Namespace) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         place, moments = Path(folder), int(arguments.moments)
         if moments:  # first: its processes are copies of this one, which is still idle
+            chosen = [
+                script
+                for script in SCRIPTS
+                if arguments.scripts is None or script.name in arguments.scripts
+            ]
+            minutes = 0.8 * arguments.minutes
             found = try_faults(
-                place / "faults", moments, arguments.seed, arguments.minutes * 0.8
+                place / "faults", chosen, moments, arguments.seed, minutes
             )
             print(*fault_lines(found), sep="\n")
             for disturbed in found.values():

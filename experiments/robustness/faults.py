@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,12 +218,17 @@ def can_mount(folder: Path) -> bool:
 
 
 def try_faults(
-    folder: Path, moments: int, seed: int, minutes: float
+    folder: Path,
+    scripts: Sequence[Script],
+    moments: int,
+    seed: int,
+    minutes: float,
 ) -> dict[str, Disturbed]:
-    """Disturbs every script.
+    """Disturbs scripts.
 
     Args:
         folder: A new one, is filled.
+        scripts: Some of SCRIPTS.
         moments: How often each is killed; it is stopped and starved half as often.
         seed: Decides the moments.
         minutes: At most, for all.
@@ -235,7 +240,8 @@ def try_faults(
     prepare(folder / "base")
     mounts = can_mount(folder / "disk")
     found = {}
-    for number, script in enumerate(SCRIPTS):
+    for script in scripts:
+        number = SCRIPTS.index(script)
         found[script.name] = disturbed = Disturbed()
         if time.monotonic() > until:
             continue
