@@ -7,6 +7,7 @@ its own, with a limit of time and memory:
     python -m files.hdf5 FILE
 """
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -119,7 +120,7 @@ def walk(group: h5py.Group, name: str = "") -> Iterator[tuple[str, object]]:
 def _check_attributes(name: str, item, size: int) -> None:
     for key in item.attrs:
         attribute = item.attrs.get_id(key)
-        if attribute.get_storage_size() > size:
+        if math.prod(attribute.shape) * attribute.dtype.itemsize > size:
             raise ValueError(f"{name} has the attribute {key}, larger than the file")
         if attribute.dtype.kind not in "SOUfiub":
             raise ValueError(f"{name} has the attribute {key} of an unknown kind")

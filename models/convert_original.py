@@ -24,7 +24,7 @@ from dataset.flickr import FLICKR30K
 from dataset.vocabulary import PADDING
 from files.hdf5 import check_weights
 from files.locks import locked, refuse_same
-from files.messages import DAMAGE, FileError
+from files.messages import DAMAGE
 from files.writing import holds_something
 from models.captioner import Captioner
 from models.encoders import build_encoder
@@ -180,6 +180,8 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         ConversionError: The file is missing, damaged or no file of weights.
     """
+    if not Path(path).is_file():
+        raise ConversionError(f"{path}: the file does not exist.")
     try:
         check_weights(Path(path))
         with h5py.File(path, "r") as file:
@@ -191,8 +193,6 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
                 for name in map(_text, root[layer].attrs["weight_names"])
                 if name in root[layer]
             }
-    except FileError as error:
-        raise ConversionError(str(error)) from error
     except DAMAGE as error:
         reason = " ".join(str(error).split())
         raise ConversionError(

@@ -47,9 +47,9 @@ def read_words(path: str | Path) -> list[str]:
             content = _parse(content["config"].get("word_index"))
     except ValueError as error:
         raise ValueError(
-            f"{path} cannot be read: {error}. A pickled tokenizer is not read, because "
-            "a pickle can run any program: load it where it was made and write its "
-            "word_index with json.dump."
+            f"{path} is not JSON. A pickled tokenizer is not read, because a pickle "
+            "can run any program: load it where it was made and write its word_index "
+            f"with json.dump. What is wrong: {error}."
         ) from error
     if isinstance(content, dict):
         return _in_order(path, content)
