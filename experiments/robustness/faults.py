@@ -16,6 +16,7 @@ import numpy as np
 from experiments.robustness.scripts import (
     COUNTS,
     SCRIPTS,
+    TEACH,
     TRAIN,
     Script,
     contents,
@@ -97,6 +98,7 @@ def prepare(base: Path) -> None:
     scenes = SCRIPTS[-1]
     code = wait(start(scenes, base, base))
     code = code or wait(start(TRAIN, base, base))
+    code = code or wait(start(TEACH, base, base))
     if code:
         raise RuntimeError(f"no run to disturb {COUNTS}: {messages(base)}")
 
