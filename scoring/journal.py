@@ -63,11 +63,12 @@ class Journal:
             return []
         head = record({"settings": table(anything)})
         line = record({"image_id": image_id, **self.values(settings)}, photo=text)
-        checks = itertools.chain([head], itertools.repeat(line))
-        header, *records = read_json_lines(self.path, checks, ANEW) or [None]
-        if header is None:
+        header = read_json_lines(self.path, iter([head]), ANEW)
+        if not header:
             raise FileError(f"{self.path} is damaged (it is empty). {ANEW}")
-        self._compare(header["settings"], settings)
+        self._compare(header[0]["settings"], settings)
+        checks = itertools.chain([head], itertools.repeat(line))
+        _, *records = read_json_lines(self.path, checks, ANEW)
         return list({record["image_id"]: record for record in records}.values())
 
     def _compare(self, before: Mapping, settings: Mapping) -> None:
