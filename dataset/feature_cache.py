@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +160,9 @@ class FeatureCache:
 
     def _load(self, number: int, mode: str) -> np.ndarray:
         try:
-            shard = np.load(self._path(number), mmap_mode=mode)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # numpy tells of old headers
+                shard = np.load(self._path(number), mmap_mode=mode)
             if shard.ndim == 0:
                 raise ValueError("it holds no array")
         except DAMAGE as error:

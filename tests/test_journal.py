@@ -48,7 +48,10 @@ def test_other_settings_are_refused(journal):
         journal.read(SETTINGS | {"split": "dev"})
 
 
-@pytest.mark.parametrize("content", ["", "{}\n", '{"settings": {}}\n{"words": 1}\n'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}\n", '{"settings": {"model": "tiny", "methods": ["lrp"]}}\n{"words": 1}\n'],
+)
 def test_a_damaged_journal_is_refused(journal, content):
     journal.path.parent.mkdir()
     journal.path.write_text(content)

@@ -22,6 +22,7 @@ from experiments.robustness.kinds import (
     whole,
     wrong,
 )
+from experiments.robustness.mutations import wrong_value
 
 # COCO
 
@@ -121,6 +122,12 @@ def without(content: dict, place: int) -> dict[str, list]:
     return coco_boxes(changed)
 
 
+def no_list(generator: np.random.Generator) -> object:
+    """Returns a wrong value; an empty list would say that there is nothing."""
+    value = wrong_value(generator)
+    return None if isinstance(value, list) else value
+
+
 def are_boxes(found: dict) -> bool:
     """Whether all boxes lie in their image and have an area."""
     boxes = [box for one in found.values() for _, box in one]
@@ -135,8 +142,8 @@ INSTANCES = Kind(
     are_boxes,
     json.loads,
     (
-        wrong("images"),
-        wrong("annotations"),
+        made("images", lambda _, generator: no_list(generator)),
+        made("annotations", lambda _, generator: no_list(generator)),
         wrong("annotations.*.bbox", without, [1, 2, 3], [500, 1, 2, 3], [1, 2, 0, 9]),
         wrong(ID, without, "x", ""),
         wrong("annotations.*.category_id", without, 9, "1"),
