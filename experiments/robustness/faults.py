@@ -78,7 +78,8 @@ class Bench:
         code = wait(process)
         if code == 2 and "there is no run" in messages(folder):  # the way out it names
             code = wait(start(self.script, self.base, folder))
-        if code != 0:
+        is_whole = code == 2 and "is finished" in messages(folder)  # before its fault
+        if code != 0 and not is_whole:
             return f"cannot be gone on with: {messages(folder)[-300:]}"
         try:
             found = contents(folder, self.script.output)

@@ -44,6 +44,8 @@ class Script:
         arguments: (folder of the data and the run) -> the command line.
         output: What it writes, in the current folder.
         again: What goes on, or begins anew, after a fault.
+        resumed: (folder of the data and the run) -> the command line of that, where
+            it is another one.
         fills: Whether it writes enough to fill a small disk.
     """
 
@@ -53,6 +55,7 @@ class Script:
     output: str
     again: tuple[str, ...] = ("--resume",)
     fills: bool = False
+    resumed: Callable[[Path], list[str]] | None = None
 
 
 def _data(base: Path) -> list[str]:
@@ -75,7 +78,12 @@ def _scored(base: Path) -> list[str]:
     return [*model, "--batch-size", "2", "--output", "scores.json"]
 
 
-TRAIN = Script("train.py", train.main, _training, "run", fills=True)
+def _resumed(base: Path) -> list[str]:
+    data = ["--data-dir", str(base / "scenes"), "--cache-dir", "cache"]
+    return [*data, "--run", "run"]
+
+
+TRAIN = Script("train.py", train.main, _training, "run", fills=True, resumed=_resumed)
 SCRIPTS = (
     TRAIN,
     Script(
@@ -175,7 +183,8 @@ def start(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if fail_at is not None:
             fill_disk(fail_at)
-        code = script.main([*script.arguments(base), *more])
+        goes_on = script.resumed if more and script.resumed else script.arguments
+        code = script.main([*goes_on(base), *more])
     except SystemExit as error:
         code = error.code
     except BaseException:
