@@ -2,9 +2,7 @@
 
 HDF5 files may point to other files, declare more than they hold, or hold the library in
 a loop where they are damaged. So a file of unknown origin is read first by a process of
-its own, with a limit of time and memory:
-
-    python -m files.hdf5 FILE
+its own, with a limit of time and memory.
 """
 
 import math
@@ -28,6 +26,7 @@ FILTERS = (
     h5py.h5z.FILTER_FLETCHER32,
     h5py.h5z.FILTER_LZF,
 )
+PROCESS = "import sys; from files.hdf5 import main; sys.exit(main(sys.argv[1]))"
 ROOT = Path(__file__).parents[1]
 _SOUND: set[str] = set()  # the content of files that were read to their end
 
@@ -46,7 +45,7 @@ def check_weights(path: Path) -> None:
         return
     size = Path(path).stat().st_size
     limit = SECONDS + SECONDS_PER_GB * size / 1e9
-    command = [sys.executable, "-m", "files.hdf5", str(Path(path).absolute())]
+    command = [sys.executable, "-c", PROCESS, str(Path(path).absolute())]
     try:
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, timeout=limit, check=False
@@ -168,7 +167,3 @@ def main(path: str) -> int:
         print(reason_of(error).rstrip("."))
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
