@@ -15,7 +15,7 @@ JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions chair \
 	check coco command_line comparisons config convert_original coordinates datasets \
 	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
-	experiments explain_image explained_images faithfulness feature_cache flickr \
+	experiments explain_image explained_images faithfulness faults feature_cache files flickr \
 	graph hallucination help images imports inference journal keras_applications localization masks \
 	object_words presets quiet_start randomisation read_ahead report \
 	report_in_a_browser roc roc_figures \

@@ -11,8 +11,16 @@ from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
+from files.messages import describe, shortened
+from stopping import STOPPED, begin, end
+from streams import lasting_streams, lost_output
+
 Options = TypeVar("Options")
+RESUMES = "the same command with --resume goes on."
+ANEW = "the same command begins anew."
+GOES_ON = "the same command goes on."
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
+DIGITS = 12  # of a number that counts something
 MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
 
 
@@ -103,9 +111,10 @@ def add_existing_options(
 def part(text: str) -> Part:
     """Reads INDEX/COUNT."""
     index, _, count = text.partition("/")
-    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+    both = index.isdecimal() and count.isdecimal() and len(text) <= DIGITS
+    if not (both and int(index) < int(count)):
         raise argparse.ArgumentTypeError(
-            f"expected INDEX/COUNT, as 0/4, 1/4, 2/4 or 3/4; received {text!r}"
+            f"expected INDEX/COUNT, as 0/4, 1/4, 2/4 or 3/4; received {shortened(text)}"
         )
     return Part(int(index), int(count))
 
@@ -131,8 +140,9 @@ def add_shard_options(parser: argparse.ArgumentParser) -> None:
 
 def positive(text: str) -> int:
     """Reads a whole number above 0."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, ...; received {text!r}")
+    if not (text.isdecimal() and len(text) <= DIGITS and int(text)):
+        received = shortened(text)
+        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, ...; received {received}")
     return int(text)
 
 
@@ -143,7 +153,9 @@ def not_negative(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected 0 or above; received {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected 0 or above; received {shortened(text)}"
+        )
     return number
 
 
@@ -183,29 +195,41 @@ class _BesideProgress(logging.StreamHandler):
 
 
 def run_script(
-    name: str, work: Callable[[], Iterable[str] | None], resumes: bool = False
+    name: str,
+    work: Callable[[], Iterable[str] | None],
+    on_stop: str = RESUMES,
 ) -> int:
     """Does a script's work, names the problems and returns the exit code.
+
+    A stream that is closed or full does not end the work.
 
     Args:
         name: Of the script.
         work: Reads the command line and prints the result. Returns the problems, if
             any: those that it yields before an error are named too.
-        resumes: Whether --resume goes on where the user stops the script.
+        on_stop: What to do after the user stopped the script.
+
+    Returns:
+        0, 2 where there are problems, or 130 where the user stopped it.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[_BesideProgress()]
-    )
-    problems = []
-    try:
-        for problem in work() or ():
-            problems.append(problem)
-    except (ValueError, OSError) as error:
-        problems.append(str(error))
-    except KeyboardInterrupt:
-        if not resumes:
-            raise
-        problems.append("stopped; the same command with --resume goes on.")
-    for problem in problems:
-        print(f"{name}: {problem}", file=sys.stderr)
-    return 2 if problems else 0
+    with lasting_streams():
+        logging.basicConfig(
+            level=logging.INFO, format="%(message)s", handlers=[_BesideProgress()]
+        )
+        problems, code = [], 2
+        try:
+            begin()
+            for problem in work() or ():
+                problems.append(problem)
+        except (ValueError, OSError, RecursionError) as error:
+            problems.append(describe(error))
+        except MemoryError:
+            problems.append("the memory is used up. Take smaller batches or files.")
+        except KeyboardInterrupt:
+            problems.append(f"stopped; {on_stop}")
+            code = STOPPED
+        problems += lost_output()
+        for problem in problems:
+            print(f"{name}: {problem}", file=sys.stderr)
+    end()
+    return code if problems else 0

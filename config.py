@@ -8,7 +8,11 @@ import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+
+from files.messages import shortened
+from files.reading import read_json
+from files.values import anything, table
 
 Entry = TypeVar("Entry")
 
@@ -16,6 +20,70 @@ SCHEDULES = ("constant", "cosine")
 HALVES = ("bfloat16", "float16")
 OBJECTIVES = ("cross_entropy", "self_critical", "lrp_inference")
 LRP_MODES = ("context", "mean", "pos_mean", "quantile")
+
+
+class Range(NamedTuple):
+    """The values that a setting may have.
+
+    Attributes:
+        low: The smallest, or what all are above.
+        high: The largest, or what all are below.
+        with_low: Whether `low` itself is allowed.
+        with_high: Whether `high` itself is allowed.
+    """
+
+    low: float
+    high: float
+    with_low: bool = True
+    with_high: bool = True
+
+    def holds(self, value: float) -> bool:
+        """Returns whether a value lies in the range; NaN lies in none."""
+        above = self.low <= value if self.with_low else self.low < value
+        return above and (value <= self.high if self.with_high else value < self.high)
+
+    def expected(self, value: float) -> str:
+        """Returns what a message says about a value that does not lie in it."""
+        if self.high <= 1:
+            left = "[" if self.with_low else "("
+            right = "]" if self.with_high else ")"
+            return f"in {left}{self.low:g}, {self.high:g}{right}"
+        if value > self.high and value != math.inf:
+            return f"at most {self.high:,}"
+        if not self.with_low:
+            return f"above {self.low:g}"
+        return f"at least {self.low}" if self.low else "0 or more"
+
+
+MAX_BEAM = 1_000
+RANGES = {  # far beyond what is of use, and not beyond what a computer holds
+    "min_word_count": Range(1, 1_000_000),
+    "max_caption_words": Range(1, 1_000),
+    "captions_per_image": Range(1, 1_000),
+    "words_per_image": Range(1, 100_000),
+    "feature_scale": Range(0, 1e6, with_low=False),
+    "embedding_size": Range(1, 16_384),
+    "hidden_size": Range(1, 16_384),
+    "dropout": Range(0, 1, with_high=False),
+    "temperature": Range(0, 1e6, with_low=False),
+    "lrp_lambda": Range(0, 1),
+    "lrp_strength": Range(0, 1e6),
+    "lrp_words": Range(1, 100_000),
+    "images_per_batch": Range(1, 100_000),
+    "epochs": Range(1, 1_000_000),
+    "learning_rate": Range(0, 1e3, with_low=False),
+    "encoder_rate": Range(0, 1e6, with_low=False),
+    "warmup_steps": Range(0, 1_000_000_000),
+    "label_smoothing": Range(0, 1, with_high=False),
+    "clip_value": Range(0, 1e9),
+    "weight_average": Range(0, 1, with_high=False),
+    "early_stopping_patience": Range(1, 1_000_000),
+    "plateau_patience": Range(1, 1_000_000),
+    "window_share": Range(0, 1, with_low=False),
+    "seed": Range(0, 2**32 - 1),
+    "beam_size": Range(1, MAX_BEAM),
+    "length_penalty": Range(0, 1e3),
+}
 
 
 @dataclass(frozen=True)
@@ -78,27 +146,9 @@ class Config:
         _one_of("schedule", self.schedule, SCHEDULES)
         self._check_objective()
         self._check_precision()
-        positive = (
-            "min_word_count max_caption_words captions_per_image words_per_image "
-            "embedding_size lrp_words "
-            "hidden_size images_per_batch epochs beam_size "
-            "early_stopping_patience plateau_patience"
-        )
-        for name in positive.split():
-            _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
-        for name in ("learning_rate", "encoder_rate", "feature_scale", "temperature"):
+        for name, allowed in RANGES.items():
             value = getattr(self, name)
-            _check(name, value, 0 < value < math.inf, "above 0")
-        for name in ("dropout", "label_smoothing", "weight_average"):
-            value = getattr(self, name)
-            _check(name, value, 0 <= value < 1, "in [0, 1)")
-        in_range = 0 < self.window_share <= 1
-        _check("window_share", self.window_share, in_range, "in (0, 1]")
-        _check("lrp_lambda", self.lrp_lambda, 0 <= self.lrp_lambda <= 1, "in [0, 1]")
-        not_negative = "clip_value warmup_steps length_penalty lrp_strength seed"
-        for name in not_negative.split():
-            value = getattr(self, name)
-            _check(name, value, 0 <= value < math.inf, "0 or more")
+            _check(name, value, allowed.holds(value), allowed.expected(value))
         if self.warmup_steps > 0 and self.schedule == "constant":
             raise ValueError(
                 f"warmup_steps must be 0 where schedule is constant; received "
@@ -157,7 +207,9 @@ class Config:
         for setting in settings:
             name, separator, text = setting.partition("=")
             if not separator:
-                raise ValueError(f"--set expects field=value; received {setting!r}.")
+                raise ValueError(
+                    f"--set expects field=value; received {shortened(setting)}."
+                )
             _refuse_unknown({name: text})
             changes[name] = _parse(name, text)
         return self.replace(**changes)
@@ -173,12 +225,8 @@ class Config:
         Raises:
             ValueError: The file is no JSON object of known fields with valid values.
         """
-        try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"{path} must hold a JSON object of settings.")
+        way_out = "Expected the settings of a captioner, as training writes them."
+        fields = read_json(Path(path), table(anything), way_out)
         try:
             _refuse_unknown(fields)
             return cls(**fields)
@@ -200,20 +248,22 @@ def _refuse_unknown(names) -> None:
         if name not in _field_types():
             close = difflib.get_close_matches(name, _field_types(), n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"Unknown setting {name!r}.{hint}")
+            raise ValueError(f"Unknown setting {shortened(name)}.{hint}")
 
 
 def _parse(name: str, text: str):
     kind = _field_types()[name]
     if kind is bool:
         if text.lower() not in ("true", "false"):
-            raise ValueError(f"{name} must be true or false; received {text!r}.")
+            raise ValueError(
+                f"{name} must be true or false; received {shortened(text)}."
+            )
         return text.lower() == "true"
     try:
         return kind(text)
     except ValueError:
         raise ValueError(
-            f"{name} must be {kind.__name__}; received {text!r}."
+            f"{name} must be {kind.__name__}; received {shortened(text)}."
         ) from None
 
 
@@ -232,20 +282,22 @@ def choose(name: str, value: str, registry: Mapping[str, Entry]) -> Entry:
     return registry[value]
 
 
-def whole_number(name: str, value, least: int = 1) -> int:
+def whole_number(name: str, value, least: int = 1, most: float = math.inf) -> int:
     """Returns a whole number that a caller gave.
 
     Args:
         name: What it is called in the call.
         value: What was given; numpy's whole numbers are such, truth values are not.
         least: The smallest that has a meaning.
+        most: The largest that a computer can do.
 
     Raises:
-        ValueError: It is no whole number, or below `least`.
+        ValueError: It is no whole number, below `least`, or above `most`.
     """
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     valid = is_whole and value >= least
     _check(name, value, valid, f"a whole number, {least} or above")
+    _check(name, value, value <= most, f"at most {most:,}")
     return int(value)
 
 
@@ -270,4 +322,4 @@ def _one_of(name: str, value, choices) -> None:
 
 def _check(name: str, value, valid: bool, expected: str) -> None:
     if not valid:
-        raise ValueError(f"{name} must be {expected}; received {value!r}.")
+        raise ValueError(f"{name} must be {expected}; received {shortened(value)}.")

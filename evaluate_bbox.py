@@ -6,7 +6,7 @@ python evaluate_bbox.py --model M --dataset flickr8k --data-dir DIR --output FIL
 import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
@@ -31,18 +31,20 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
+from files.values import Check, items, number, text
 from models import METHODS, Captioner, explain, load_captioner
 from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
 from scoring.explained_images import ExplainedImage
+from scoring.journal import held
 from scoring.options import (
     ScoringOptions,
     read_images,
     scoring_parser,
     scoring_settings,
 )
-from scoring.score_files import ScoreFiles
+from scoring.score_files import ScoreFiles, scored_words
 from scoring.scored_images import score_images
 
 logger = logging.getLogger(__name__)
@@ -121,6 +123,12 @@ def score_caption(
     return {"caption": " ".join(image.words), "words": words}
 
 
+def journal_values(settings: Mapping) -> dict[str, Check]:
+    """Returns the checks of what `score_caption` returns."""
+    boxes = items(items(number, least=4, most=4), least=1)
+    return {"caption": text, "words": scored_words(settings["methods"], boxes=boxes)}
+
+
 def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None:
     """Writes the tables and the curves, and prints some of the scores."""
     summary, num_words = average_scores(records), len(all_words(records))
@@ -191,9 +199,14 @@ def draw_examples(
 
 def run(options: LocalizationOptions) -> list[str]:
     """Scores explanations; returns the problems."""
-    files = ScoreFiles(options.output, (".csv", ".png", "-examples.png", MASKS))
-    if not (options.resume or options.overwrite):
-        files.refuse_existing()
+    endings = (".csv", ".png", "-examples.png", MASKS)
+    files = ScoreFiles(options.output, endings, journal_values)
+    with held(files.results, files.all(), options):
+        return score(files, options)
+
+
+def score(files: ScoreFiles, options: LocalizationOptions) -> list[str]:
+    """Does the work of `run`; the files are held."""
     images = read_images(options)
     regions = choose_regions(options, images, files)
     images = options.shard.of(images)
@@ -203,9 +216,9 @@ def run(options: LocalizationOptions) -> list[str]:
     # Earlier versions knew the pixels of scenes alone, in place of their boxes.
     in_place = not regions.get("masks") and options.dataset == SCENES.name
     masks = bool(regions.get("masks") or in_place)
-    score = functools.partial(score_caption, options.as_released, masks, in_place)
+    score_one = functools.partial(score_caption, options.as_released, masks, in_place)
     records, problems = score_images(
-        captioner, images, object_steps, score, files, settings | regions, options
+        captioner, images, object_steps, score_one, files, settings | regions, options
     )
     settings |= {name: value for name, value in regions.items() if value}
     if not all_words(records):
@@ -219,7 +232,7 @@ def run(options: LocalizationOptions) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("evaluate_bbox.py", lambda: run(parse(argv)), resumes=True)
+    return run_script("evaluate_bbox.py", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

@@ -4,18 +4,20 @@ python examine_word.py --model M --dataset flickr8k --data-dir DIR --output FILE
 """
 
 import functools
-import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import quiet_start  # noqa: F401
 from command_line import fill_options, run_script, split_names
 from dataset import DATASETS, CaptionedImage
+from evaluation.faithfulness import RANDOM
 from evaluation.hallucination import summarize_captions
 from evaluation.roc import Score, best_statistics, measure_scores, to_json
 from evaluation.word_statistics import examine_words, statistics_csv
+from files.reading import file_hash
+from files.values import Check, flag, record, text
 from models import Captioner, load_captioner
 from report.canvas import png
 from report.roc_figures import roc_figure
@@ -23,13 +25,14 @@ from report.wording import number
 from scoring import deletion
 from scoring.caption_files import read_results
 from scoring.explained_images import ExplainedImage
+from scoring.journal import held
 from scoring.options import (
     ScoringOptions,
     read_images,
     scoring_parser,
     scoring_settings,
 )
-from scoring.score_files import ScoreFiles
+from scoring.score_files import ScoreFiles, scored_words
 from scoring.scored_images import score_images
 
 BASELINES = (("visual_share", "value"), ("probability", "value"))  # the first known
@@ -92,6 +95,15 @@ def examine(captioner: Captioner, deleted: str | None, image: ExplainedImage) ->
     return kept
 
 
+def journal_values(settings: Mapping) -> dict[str, Check]:
+    """Returns the checks of what `examine` returns."""
+    words = scored_words(settings["methods"], is_true=flag)
+    if not settings["deletion"]:
+        return {"caption": text, "words": words}
+    deleted = {"patches": scored_words([RANDOM]), "words": scored_words([RANDOM])}
+    return {"caption": text, "words": words, "deletion": record(deleted)}
+
+
 def choose_baseline(records: Sequence[Sequence[dict]]) -> Score:
     """Returns what the scores of words are compared with: 1 - beta where there is one.
 
@@ -143,9 +155,13 @@ def _line(name: str, value: float, interval: tuple[float, float]) -> str:
 def run(options: WordOptions) -> list[str]:
     """Examines words; returns the problems."""
     more = [deletion.ENDING] if options.deletion else []
-    files = ScoreFiles(options.output, (".csv", ".png", *more))
-    if not (options.resume or options.overwrite):
-        files.refuse_existing()
+    files = ScoreFiles(options.output, (".csv", ".png", *more), journal_values)
+    with held(files.results, files.all(), options):
+        return examine_images(files, options)
+
+
+def examine_images(files: ScoreFiles, options: WordOptions) -> list[str]:
+    """Does the work of `run`; the files are held."""
     dataset = DATASETS[options.dataset]
     images = read_images(options, not dataset.boxes_repeat_captions)
     images = options.shard.of(images)
@@ -155,7 +171,7 @@ def run(options: WordOptions) -> list[str]:
     captioner = load_captioner(options.model)
     settings = scoring_settings(captioner, options) | {"words": list(options.words)}
     settings["deletion"] = options.deletion
-    settings["captions"] = path and hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    settings["captions"] = path and file_hash(path)[:16]
 
     def choose_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
         return [step for step, word in enumerate(words) if word in options.words]
@@ -173,7 +189,7 @@ def run(options: WordOptions) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("examine_word.py", lambda: run(parse(argv)), resumes=True)
+    return run_script("examine_word.py", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 python explain_image.py photo.jpg
 """
 
+import functools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,11 +27,17 @@ from command_line import (
 )
 from dataset.images import ImageError, list_images, load_image
 from dataset.progress import progress
+from files.locks import locked, refuse_same
+from files.messages import FileError, WriteError, describe
+from files.reading import file_hash
+from files.writing import check_folder
 from models import Captioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
 from models.explainers.explanation import PRECISION
 from models.explainers.methods import LRP_PRESET, choose_methods, refuse_precision
+from models.run_files import model_name
+from scoring.captioning import fingerprint
 from scoring.options import add_method_option, add_rule_options, precision_setting
 
 INDEX = "index.html"  # in the output, of several photos
@@ -74,10 +81,16 @@ class ExplainOptions:
     note: str | None = None
     output: Path = Path("explanations")
 
-    def settings_of(self, photo: Path) -> dict:
-        """Returns what the explanations of a photo depend on, as JSON keeps it."""
+    def settings_of(self, photo: Path, weights: str) -> dict:
+        """Returns what the explanations of a photo depend on, as JSON keeps it.
+
+        Args:
+            photo: The file.
+            weights: Identifies the captioner, see `fingerprint`.
+        """
         return {
-            "model": self.model,
+            "model": model_name(self.model),
+            "weights": weights,
             "method": self.method,
             "lrp_preset": self.lrp_preset,
             **precision_setting(self.precision),
@@ -85,9 +98,10 @@ class ExplainOptions:
             "words": self.words,
             "contrast": self.contrast,
             "beam_size": self.beam_size,
-            "note": self.note,
-            "photo": str(photo),
+            **({} if self.note is None else {"note": self.note}),
+            "photo": report.place_of(photo, self.output),
             "bytes": photo.stat().st_size,
+            "content": file_hash(photo)[:16],
         }
 
 
@@ -159,7 +173,9 @@ def name_pairs(
     Raises:
         ValueError: One was explained before, and may be neither kept nor replaced.
     """
-    folders = report.name_folders(photos, options.output)
+    folders = report.name_folders(photos, options.output, taken=[INDEX])
+    for photo, folder in zip(photos, folders, strict=True):
+        refuse_same([photo], folder, is_folder=True)
     pairs = options.shard.of(list(zip(photos, folders, strict=True)))
     written = [folder for _, folder in pairs]
     is_new = not report.list_cards(options.output)
@@ -192,12 +208,15 @@ def explain_photos(
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
     paths, problems = [], []
+    explain = functools.partial(
+        explain_photo, captioner, fingerprint(captioner), options
+    )
     for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
-            caption, written = explain_photo(captioner, photo, folder, options)
+            caption, written = explain(photo, folder)
         except (ValueError, OSError) as error:
-            named = isinstance(error, ImageError)
-            problems.append(str(error) if named else f"{photo}: {error}")
+            named = isinstance(error, (ImageError, FileError, WriteError))
+            problems.append(str(error) if named else f"{photo}: {describe(error)}")
             continue
         paths += written
         print_beside(f"{photo}: {caption}")
@@ -208,14 +227,27 @@ def explain_photos(
 
 
 def explain_photo(
-    captioner: Captioner, photo: Path, folder: Path, options: ExplainOptions
+    captioner: Captioner,
+    weights: str,
+    options: ExplainOptions,
+    photo: Path,
+    folder: Path,
 ) -> tuple[str, list[Path]]:
-    """Explains a photo unless it is to be resumed and is whole; returns its caption."""
+    """Explains a photo unless it is to be resumed and is whole; returns its caption.
+
+    Args:
+        captioner: Describes the photo, and is explained.
+        weights: Identifies the captioner.
+        options: Say how.
+        photo: The file.
+        folder: Of its explanations.
+    """
     image = load_image(photo, captioner.image_size)
-    settings = options.settings_of(photo)
-    caption = report.finished_caption(folder, settings)
-    if options.resume and caption is not None:
-        return caption, []
+    settings = options.settings_of(photo, weights)
+    if options.resume:
+        caption = report.finished_caption(folder, settings, str(photo))
+        if caption is not None:
+            return caption, []
     explanations = explain_each(
         captioner,
         image,
@@ -227,7 +259,8 @@ def explain_photo(
         options.lrp_preset,
         options.precision,
     )
-    paths = report.write_photo(folder, explanations, settings)
+    with locked(folder, is_folder=True):
+        paths = report.write_photo(folder, explanations, settings)
     return explanations[0].caption, paths
 
 
@@ -236,6 +269,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
     photos, problems = list_photos(options.images)
     yield from problems
     pairs = name_pairs(photos, options)
+    check_folder(options.output)
     captioner = load_captioner(options.model)
     check_options(captioner, options)
     paths, problems = explain_photos(captioner, pairs, options)
@@ -246,7 +280,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("explain_image.py", lambda: run(parse(argv)), resumes=True)
+    return run_script("explain_image.py", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

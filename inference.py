@@ -31,11 +31,12 @@ from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
 from dataset.progress import progress
 from models import Captioner, load_captioner
+from models.run_files import model_name
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 from scoring.caption_files import CaptionFiles, number_ids, to_record
 from scoring.captioning import caption_files, search_settings
 from scoring.captions import METRICS, check_metrics, score_lines, score_possible
-from scoring.journal import read_shards
+from scoring.journal import held, photo_hash, read_shards, still_valid
 from scoring.options import SPLITS
 
 
@@ -176,7 +177,7 @@ def choose_settings(captioner: Captioner, options: InferenceOptions) -> dict:
     """Returns what the captions depend on, as JSON keeps it."""
     dataset = options.dataset
     return {
-        "model": options.model,
+        "model": model_name(options.model),
         "images": dataset or str(options.images),
         "split": options.split if dataset else None,
     } | search_settings(
@@ -192,9 +193,11 @@ def caption_images(
     options: InferenceOptions,
 ) -> tuple[dict[int | str, str], list[str]]:
     """Captions the images that are not yet; returns all captions and the problems."""
-    shards = [CaptionFiles(path).nbest for path in options.merge]
-    records = {each["image_id"]: each for each in read_shards(shards, settings)}
-    records |= files.read(settings) if options.resume else {}
+    shards = [CaptionFiles(path).journal for path in options.merge]
+    found = read_shards(shards, settings)
+    found += files.read(settings) if options.resume else []
+    found = still_valid(files.nbest, found, images)
+    records = {each["image_id"]: each for each in found}
     todo = {key: image.path for key, image in images.items() if key not in records}
     if todo or shards:
         files.start(settings, records.values())
@@ -204,7 +207,10 @@ def caption_images(
     done = len(images) - len(todo)
     with progress(total=len(images), initial=done, unit="image") as bar:
         for beams, unreadable in batches:
-            new = [to_record(key, b[: options.n_best]) for key, b in beams.items()]
+            new = [
+                to_record(key, beam[: options.n_best], photo_hash(images[key]))
+                for key, beam in beams.items()
+            ]
             files.append(new)
             records |= {record["image_id"]: record for record in new}
             problems += unreadable
@@ -216,9 +222,15 @@ def caption_images(
 def run(options: InferenceOptions) -> list[str]:
     """Captions and scores; returns the problems."""
     files = CaptionFiles(options.output)
-    if not (options.resume or options.overwrite):
-        files.refuse_existing()
     metrics = choose_metrics(options.metrics)
+    with held(files.results, files.all(), options):
+        return caption_and_score(files, metrics, options)
+
+
+def caption_and_score(
+    files: CaptionFiles, metrics: list[str], options: InferenceOptions
+) -> list[str]:
+    """Does the work of `run`; the files are held."""
     images = read_images(options)
     captioner = load_captioner(options.model)
     settings = choose_settings(captioner, options)
@@ -238,7 +250,7 @@ def run(options: InferenceOptions) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("inference.py", lambda: run(parse(argv)), resumes=True)
+    return run_script("inference.py", lambda: run(parse(argv)))
 
 
 if __name__ == "__main__":

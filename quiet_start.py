@@ -6,6 +6,8 @@ They write while they are imported, before they read any setting of theirs. Scri
 
 import os
 
+import stopping  # noqa: F401
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # from then on: nothing but crashes
 
 

@@ -36,10 +36,18 @@ from command_line import (
 )
 from config import HALVES, OBJECTIVES, Config
 from dataset import DATASETS, CaptionedImage
+from files.locks import locked, refuse_same
+from files.writing import check_room
 from models.captioner import Captioner
 from models.decoders import DECODERS
-from scoring.captions import MetricError, score_lines, score_possible
-from training.callbacks import BACKUP, build_callbacks, finished_epochs
+from models.run_files import BACKUP
+from scoring.captions import (
+    MetricError,
+    score_lines,
+    score_possible,
+    tokenizer_name,
+)
+from training.callbacks import build_callbacks, finished_epochs
 from training.cider_reward import mean_cider
 from training.data import (
     check_disk,
@@ -62,6 +70,9 @@ from training.objectives import (
 )
 from training.start import (
     TrainingOptions,
+    check_folder,
+    check_run_room,
+    check_unfinished,
     create,
     find_start,
     learning_rate,
@@ -205,18 +216,41 @@ def score_validation(images: Sequence[CaptionedImage]) -> Score:
 
 def train_on(devices: Devices, options: TrainingOptions) -> Path:
     """Trains on one device or on several; see `main_attention`."""
+    check_run(options)
+    check_room(options.run)
+    with locked(options.run, is_folder=True):
+        return train_run(devices, options)
+
+
+def check_run(options: TrainingOptions) -> None:
+    """Refuses a run that cannot be begun or gone on with; nothing is loaded yet."""
+    if options.resume:
+        check_unfinished(options.run)
+    else:
+        check_folder(options.run, options.overwrite)
+    weights = options.encoder_weights
+    if weights is not None and Path(weights).is_file():
+        refuse_same([Path(weights)], options.run, is_folder=True)
+
+
+def train_run(devices: Devices, options: TrainingOptions) -> Path:
+    """Does the work of `train_on`; the run is held."""
     run = options.run
     captioner, images, validation_images = prepare(devices, options)
     config = captioner.config
     report_devices(devices, captioner.dtype_policy.name)
+    check_run_room(captioner, run)
     if not options.resume:
         start_run(captioner, run)
     batches = training_batches(captioner, images, options.cache_dir)
     validation = encode_images(captioner, validation_images, options.cache_dir)
     compile_for_training(captioner, learning_rate(config, config.epochs * len(batches)))
-    first = finished_epochs(run, len(batches))
+    tokenizer = tokenizer_name()
+    first = finished_epochs(run, len(batches), tokenizer)
     score = score_validation(images)
-    callbacks = build_callbacks(captioner, validation, run, first, score, devices.agree)
+    callbacks = build_callbacks(
+        captioner, validation, run, first, score, tokenizer, devices.agree
+    )
     batches.start_epoch(first)
     fit = objective_of(config).fit
     fit(captioner, devices.own_rows(batches), first, callbacks)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dataset.files import write_whole
+from files.writing import write_whole
 
 
 def report_findings(

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from command_line import make_parser
-from dataset.files import write_whole
+from files.writing import write_whole
 
 TRIED = ("alpha1_beta0", "alpha2_beta1", "epsilon_plus", "epsilon", "gradient")
 GIGABYTES = 8

@@ -1,5 +1,6 @@
 """Captioned images: datasets, vocabulary, pictures and training batches."""
 
+import stopping  # noqa: F401
 from dataset.coco import COCO2017, read_coco
 from dataset.flickr import FLICKR8K, FLICKR30K, read_flickr
 from dataset.problems import DatasetError

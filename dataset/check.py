@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from command_line import make_parser
+from command_line import ANEW, make_parser, run_script
 from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
@@ -24,6 +24,11 @@ Splits = Mapping[str, Sequence[CaptionedImage]]
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
+    return run_script("dataset.check", lambda: check(argv), ANEW)
+
+
+def check(argv: list[str] | None) -> list[str]:
+    """Checks and prints; returns the problem in one line, if there is one."""
     parser = make_parser(__doc__, "python -m dataset.check")
     add = parser.add_argument
     add("--dataset", choices=DATASETS, required=True, help="layout to expect")
@@ -47,10 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         found = [problem.text() for problem in error.problems]
         print(f"{arguments.dataset} cannot be used:", *found, sep="\n- ")
         print("How to lay the folders out: dataset/README.md")
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"dataset.check: {error}", file=sys.stderr)
-        return 2
+        return [f"{arguments.dataset} cannot be used; see above."]
     config = DATASETS[arguments.dataset].preset
     print(f"{arguments.dataset} in {arguments.data_dir}")
     print(*describe_splits(splits), sep="\n")
@@ -61,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
             ),
             sep="\n",
         )
-    return 0
+    return []
 
 
 def read_splits(

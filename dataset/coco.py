@@ -30,11 +30,14 @@ from dataset.problems import (
     check_folder,
     file_fault,
     list_of,
+    name_fault,
     read_json,
     refuse_entries,
 )
 from dataset.records import CaptionedImage, Dataset, Source
 from dataset.words import compose
+from files.messages import shortened
+from files.values import filled
 
 SOURCE = Source(
     images="http://images.cocodataset.org/zips/train2017.zip and val2017.zip",
@@ -118,14 +121,16 @@ def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
     """
     content = read_json(path, SOURCE.captions)
     names, captions, problems = {}, collections.defaultdict(list), []
-    for number, image in enumerate(list_of(content, "images")):
+    for number, image in enumerate(list_of(content, "images", path)):
         try:
-            id_, name = image_number(image["id"]), str(image["file_name"])
+            id_, name = image_number(image["id"]), filled(image["file_name"])
             if names.setdefault(id_, name) != name:
                 problems.append(f"image {number}: id {id_} twice: {names[id_]}, {name}")
+            if fault := name_fault(name):
+                problems.append(f"image {number}: {shortened(name)} {fault}")
         except (KeyError, TypeError, ValueError):
             problems.append(f"image {number}: {str(image)[:60]}")
-    for number, entry in enumerate(list_of(content, "annotations")):
+    for number, entry in enumerate(list_of(content, "annotations", path)):
         try:
             id_, caption = (
                 image_number(entry["image_id"]),

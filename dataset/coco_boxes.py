@@ -47,10 +47,10 @@ def read_instances(path: Path, wanted: set[str]) -> Found:
     pack = functools.partial(_pack_outline, wanted)
     content = read_json(path, BOXES, pack)
     faults: list[str] = []
-    categories = _read_categories(list_of(content, "categories"), faults)
-    sizes = _read_sizes(list_of(content, "images"), wanted, faults)
+    categories = _read_categories(list_of(content, "categories", path), faults)
+    sizes = _read_sizes(list_of(content, "images", path), wanted, faults)
     found = {key: Annotated(*size, []) for key, size in sizes.items()}
-    for number, entry in enumerate(list_of(content, "annotations")):
+    for number, entry in enumerate(list_of(content, "annotations", path)):
         try:
             key = image_key(entry["image_id"])
             if key not in found:
@@ -183,7 +183,7 @@ def _read_sizes(
 
 def _category_of(entry: dict, categories: dict[object, str]) -> str:
     id_ = entry["category_id"]
-    if id_ not in categories:
+    if isinstance(id_, bool) or id_ not in categories:
         raise ValueError(f"unknown category {id_!r}")
     return categories[id_]
 

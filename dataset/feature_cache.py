@@ -7,21 +7,26 @@ FOLDER/<identity>/progress.json                           images done
 import contextlib
 import hashlib
 import itertools
-import json
 import logging
-import shutil
+import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dataset.files import write_whole
 from dataset.progress import progress
 from dataset.read_ahead import read_ahead
+from files.locks import locked
+from files.messages import DAMAGE, FileError, WriteError, reason_of
+from files.reading import read_json
+from files.values import record, whole
+from files.writing import check_room, naming, write_json
 
 logger = logging.getLogger(__name__)
 SAVE_EVERY = 16  # batches between two notes of how far the cache has come
+DELETE = "Delete the folder to compute it again."
 SHARD = 4096  # images of a shard; 0.8 GB of VGG16's features
 
 
@@ -30,10 +35,11 @@ class ShardedArray:
 
     Args:
         shards: Arrays of the same length, the last one perhaps shorter.
+        name: Of all, for messages.
     """
 
-    def __init__(self, shards: Sequence[np.ndarray]):
-        self._shards = tuple(shards)
+    def __init__(self, shards: Sequence[np.ndarray], name: str = "The feature cache"):
+        self._shards, self._name = tuple(shards), name
         self.shape = (sum(map(len, shards)), *shards[0].shape[1:])
         self.dtype = shards[0].dtype
 
@@ -41,6 +47,15 @@ class ShardedArray:
         return self.shape[0]
 
     def __getitem__(self, index: int | slice) -> np.ndarray:
+        found = self._read(index)
+        if not np.isfinite(found).all():
+            raise ValueError(
+                f"{self._name} is damaged: it holds numbers that are not finite. "
+                f"{DELETE}"
+            )
+        return found
+
+    def _read(self, index: int | slice) -> np.ndarray:
         length = len(self._shards[0])
         if not isinstance(index, slice):
             row = range(len(self))[index]
@@ -49,7 +64,7 @@ class ShardedArray:
         if rows and rows.step == 1 and rows[0] // length == rows[-1] // length:
             first = rows[0] % length
             return self._shards[rows[0] // length][first : first + len(rows)]
-        found = [self[row] for row in rows]
+        found = [self._read(row) for row in rows]
         return np.stack(found) if found else np.empty((0, *self.shape[1:]), self.dtype)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
@@ -81,7 +96,10 @@ class FeatureCache:
     def num_done(self) -> int:
         """How many images were computed, counted from the first."""
         path = self.folder / "progress.json"
-        return json.loads(path.read_text())["done"] if path.is_file() else 0
+        if not path.is_file():
+            return 0
+        check = record({"done": whole(0, len(self.paths))})
+        return read_json(path, check, DELETE)["done"]
 
     @property
     def shard_length(self) -> int:
@@ -90,7 +108,7 @@ class FeatureCache:
         Caches of earlier versions are one file of any length.
         """
         if self.num_done:
-            return len(self._open(0, "r"))
+            return len(self._load(0, "r"))
         return min(SHARD, len(self.paths))
 
     @property
@@ -101,35 +119,72 @@ class FeatureCache:
     def open_shard(self, number: int, first_row: int) -> np.ndarray:
         """Opens a shard to write from a row on, or makes it where that is 0."""
         if first_row:
+            with naming(self._path(number)):
+                reserve(self._path(number))
             return self._open(number, "r+")
+        shape = (self._rows(number), *self.shape)
+        with naming(self._path(number)):
+            shard = np.lib.format.open_memmap(
+                self._path(number), "w+", "float16", shape
+            )
+            reserve(self._path(number))
+        return shard
+
+    def _rows(self, number: int) -> int:
         length = self.shard_length
-        rows = min(length, len(self.paths) - number * length)
-        return np.lib.format.open_memmap(
-            self._path(number), "w+", "float16", (rows, *self.shape)
-        )
+        return min(length, len(self.paths) - number * length)
 
     def note(self, num_done: int) -> None:
         """Notes how many images are done."""
-        content = json.dumps({"done": num_done}).encode()
-        write_whole(self.folder / "progress.json", content)
+        write_json(self.folder / "progress.json", {"done": num_done}, indent=None)
 
     def read(self) -> ShardedArray:
         """Opens all shards of a whole cache."""
         num_shards = -(-len(self.paths) // self.shard_length)
-        return ShardedArray([self._open(number, "r") for number in range(num_shards)])
+        shards = [self._open(number, "r") for number in range(num_shards)]
+        return ShardedArray(shards, f"The feature cache {self.folder}")
 
     def _path(self, number: int) -> Path:
         name = f"features-{number:05d}.npy" if number else "features.npy"
         return self.folder / name
 
     def _open(self, number: int, mode: str) -> np.ndarray:
+        """Opens a shard and refuses one of another type or shape."""
+        shard, expected = self._load(number, mode), (self._rows(number), *self.shape)
+        if shard.dtype != "float16" or shard.shape != expected:
+            raise self._damaged(
+                f"{self._path(number).name} holds {shard.dtype} {shard.shape}, "
+                f"expected float16 {expected}"
+            )
+        return shard
+
+    def _load(self, number: int, mode: str) -> np.ndarray:
         try:
-            return np.load(self._path(number), mmap_mode=mode)
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(
-                f"The feature cache {self.folder} is damaged ({error}). Delete the "
-                "folder to compute it again."
-            ) from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # numpy tells of old headers
+                shard = np.load(self._path(number), mmap_mode=mode)
+            if shard.ndim == 0:
+                raise ValueError("it holds no array")
+        except DAMAGE as error:
+            name = self._path(number).name
+            raise self._damaged(f"{name}: {reason_of(error)}") from error
+        return shard
+
+    def _damaged(self, reason: str) -> FileError:
+        return FileError(
+            f"The feature cache {self.folder} is damaged ({reason}). {DELETE}"
+        )
+
+
+def reserve(path: Path) -> None:
+    """Takes the room of a file now: to write into a mapped one without ends a process.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def cache_features(
@@ -164,7 +219,15 @@ def cache_features(
         ValueError: Features are not finite in half precision, or the cache is damaged.
     """
     cache = FeatureCache.of(folder, paths, shape, source)
-    done = cache.num_done
+    if cache.num_done == len(paths):
+        return cache.read()
+    with locked(cache.folder, is_folder=True, wait=True):
+        return _fill(cache, read, encode, batch_size)
+
+
+def _fill(cache: FeatureCache, read, encode, batch_size: int) -> ShardedArray:
+    """Computes what is missing; the cache is held."""
+    paths, done = cache.paths, cache.num_done
     logger.info("feature cache %s: %d of %d images", cache.folder, done, len(paths))
     if done == len(paths):
         return cache.read()
@@ -174,24 +237,21 @@ def cache_features(
         progress(initial=done, total=len(paths), desc="features", unit="image") as bar,
     ):
         for number in range(done // length, -(-len(paths) // length)):
-            check_room(cache.folder, cache.missing_bytes)
+            check_cache_room(cache.folder, cache.missing_bytes)
             _fill_shard(cache, number, images, encode, batch_size, bar)
     return cache.read()
 
 
-def check_room(folder: Path, needed: int) -> None:
+def check_cache_room(folder: Path, needed: int) -> None:
     """Refuses a disk with less than `needed` bytes.
 
     Raises:
-        OSError: The disk has too little room.
+        WriteError: The disk has too little room.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            f"The feature cache needs {needed / 1e9:.1f} GB; {folder} has "
-            f"{free / 1e9:.1f} GB free. Name another folder with --cache-dir."
-        )
+    try:
+        check_room(folder, needed, "The feature cache")
+    except WriteError as error:
+        raise WriteError(f"{error} Name another folder with --cache-dir.") from None
 
 
 def _fill_shard(

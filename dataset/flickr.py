@@ -29,6 +29,7 @@ from dataset.problems import (
     all_of,
     check_folder,
     file_fault,
+    name_fault,
     refuse_entries,
 )
 from dataset.records import CaptionedImage, Dataset, Source
@@ -89,16 +90,19 @@ def read_flickr(
     )
     names = _with_suffixes(names, captions)
     problems = [
-        f"{n}: listed twice" for n, k in collections.Counter(names).items() if k > 1
+        f"{n[:80]}: listed twice"
+        for n, k in collections.Counter(names).items()
+        if k > 1
     ]
     images = []
     for name in names:
-        path = _image_file(data_dir / "images", name)
-        fault = file_fault(path)
+        fault = name_fault(name)
+        path = _image_file(data_dir / "images", "" if fault else name)
+        fault = fault or file_fault(path)
         if name not in captions:
-            problems.append(f"{name}: no caption in {captions_path.name}")
+            problems.append(f"{name[:80]}: no caption in {captions_path.name}")
         elif fault:
-            problems.append(f"{name}: {fault}")
+            problems.append(f"{name[:80]}: {fault}")
         else:
             images.append(CaptionedImage(path.stem, path, tuple(captions[name])))
     refuse_entries(list_path, problems, f"get the images: {source.images}")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from dataset.images import IMAGE_SUFFIXES
+from files.messages import shortened
 
 _FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 _COCO_NAME = re.compile(r"COCO_[a-z]+\d{4}_(?=\d{12}$)")
@@ -25,7 +26,7 @@ def image_key(value: object) -> str:
         return str(int(value))
     if not isinstance(value, str) or not value.strip():
         raise ValueError(
-            f"an image id must be a whole number or a text; received {value!a}"
+            f"an image id must be a whole number or a text; received {shortened(value)}"
         )
     name = _COCO_NAME.sub("", without_suffix(_FOLDERS.sub("", value.strip())))
     is_number = name.isascii() and name.isdigit()
@@ -36,7 +37,7 @@ def image_number(value: object) -> int:
     """Returns the number that an image's id is; see `image_key`."""
     key = image_key(value)
     if not (key.isascii() and key.isdigit()):
-        raise ValueError(f"an image id must be a number; received {value!a}")
+        raise ValueError(f"an image id must be a number; received {shortened(value)}")
     return int(key)
 
 
@@ -67,6 +68,6 @@ def by_key(
         found[key(id_)] = value
     if twice:
         raise ValueError(
-            f"{len(twice)} images are there more than once, such as {twice[0]}"
+            f"{len(twice)} images are there more than once, such as {twice[0][:60]}"
         )
     return found

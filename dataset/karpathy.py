@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.ids import image_number
-from dataset.problems import list_of, read_json, refuse_entries
+from dataset.problems import list_of, name_fault, read_json, refuse_entries
 from dataset.words import compose
+from files.values import filled, text
 
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 SPLITS = {"train": "train", "restval": "train", "val": "dev", "test": "test"}
@@ -43,7 +44,7 @@ def read_karpathy(path: str | Path, split: str | None = None) -> list[KarpathyIm
     path = Path(path)
     content = read_json(path, KARPATHY)
     images, problems = [], []
-    for number, entry in enumerate(list_of(content, "images")):
+    for number, entry in enumerate(list_of(content, "images", path)):
         try:
             images.append(_image_of(entry))
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -61,9 +62,12 @@ def _image_of(entry: dict) -> KarpathyImage:
     captions = tuple(map(compose, sentences))
     if not captions or not all(captions) or not entry["filename"]:
         raise ValueError("nothing may be empty")
+    name, folder = filled(entry["filename"]), text(entry.get("filepath", ""))
+    if name_fault(name) or (folder and name_fault(folder)):
+        raise ValueError("it leads out of the dataset's folder")
     return KarpathyImage(
-        str(entry["filename"]),
-        entry.get("filepath", ""),
+        name,
+        folder,
         SPLITS[entry["split"]],
         captions,
         image_number(entry["cocoid"]) if "cocoid" in entry else None,

@@ -1,6 +1,5 @@
 """What is wrong with a dataset: collected first, then raised at once."""
 
-import json
 import logging
 import os
 import stat
@@ -8,7 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from files.messages import reason_of, shortened
+from files.reading import parse_json, read_bytes
+
 logger = logging.getLogger(__name__)
+LONGEST_NAME = 255  # bytes
 SHOWN = 3  # entries that a warning names
 LISTED = 20  # entries of one problem that a message names
 
@@ -91,10 +94,22 @@ def warn_skipped(path: Path, faults: Sequence[str]) -> None:
         )
 
 
-def list_of(content: dict, name: str) -> list:
-    """Returns a list that a JSON object holds, or an empty one where it holds none."""
-    found = content.get(name)
-    return found if isinstance(found, list) else []
+def list_of(content: dict, name: str, path: Path) -> list:
+    """Returns a list that a JSON object holds, or an empty one where it holds none.
+
+    Args:
+        content: The object.
+        name: Of the list.
+        path: The file it is from.
+
+    Raises:
+        DatasetError: Something else has the name.
+    """
+    found = content.get(name, [])
+    if not isinstance(found, list):
+        reason = f"{name}: expected a list, received {shortened(found)}"
+        raise DatasetError(f"{path} is damaged ({reason}). Get it again.")
+    return found
 
 
 def read_json(path: Path, get: str, object_hook: Callable | None = None) -> dict:
@@ -110,11 +125,11 @@ def read_json(path: Path, get: str, object_hook: Callable | None = None) -> dict
     """
     check_file(path, get)
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            content = json.load(file, object_hook=object_hook)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(read_bytes(path), object_hook)
+    except ValueError as error:
+        reason = reason_of(error)
         raise DatasetError(
-            f"{path} is damaged ({error}). Get it again: {get}."
+            f"{path} is damaged ({reason}). Get it again: {get}."
         ) from error
     if not isinstance(content, dict):
         raise DatasetError(
@@ -136,11 +151,25 @@ def check_folder(folder: Path, get: str) -> None:
         raise DatasetError(f"{folder} is no folder. Get it: {get}.")
 
 
+def name_fault(name: str) -> str:
+    """Returns why a name that a list gives cannot be used, or nothing.
+
+    A photograph lies in the dataset's folder, so its name leads nowhere else.
+    """
+    parts = name.replace("\\", "/").split("/")
+    is_inside = ".." not in parts and not parts[0].endswith(":")
+    if any(len(part.encode(errors="replace")) > LONGEST_NAME for part in parts):
+        return "is longer than the name of a file can be"
+    if "\0" in name or not parts[0] or name.startswith("~") or not is_inside:
+        return "leads out of the dataset's folder"
+    return ""
+
+
 def file_fault(path: Path) -> str:
     """Returns why a file cannot be an image, or nothing."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- a third of the time of Path.stat
-    except OSError:
+    except (OSError, ValueError):  # the second for a name that no file can have
         return f"no such file in {path.parent}"
     if not stat.S_ISREG(found.st_mode):
         return f"not a file in {path.parent}"

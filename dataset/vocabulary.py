@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from dataset.words import compose, is_word, split_words
+from files.messages import FileError
+from files.reading import read_json
+from files.values import items, text
+from files.writing import write_whole
 
 PADDING, START, END = 0, 1, 2
+WAY_OUT = "Expected a JSON list of words, as training writes it; get it again."
 SPECIAL_TOKENS = ("<padding>", "<start>", "<end>")
 
 
@@ -91,8 +96,8 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Writes the words as a JSON list in the order of their ids."""
-        text = json.dumps(list(self.words[len(SPECIAL_TOKENS) :]), ensure_ascii=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        words = json.dumps(list(self.words[len(SPECIAL_TOKENS) :]), ensure_ascii=False)
+        write_whole(path, (words + "\n").encode())
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -102,12 +107,9 @@ class Vocabulary:
             ValueError: The file is not a JSON list of distinct words.
         """
         try:
-            words = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
-        if not isinstance(words, list) or not all(isinstance(w, str) for w in words):
-            raise ValueError(f"{path} must hold a JSON list of words.")
-        try:
+            words = read_json(Path(path), items(text), WAY_OUT)
             return cls(words)
+        except FileError:
+            raise
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from command_line import (
+    GOES_ON,
     add_cache_option,
     fill_options,
     make_parser,
@@ -188,7 +189,7 @@ def describe(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "lrp_inference", lambda: print(*run_experiment(parse(argv)), sep="\n")
+        "lrp_inference", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
     )
 
 

@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import fill_options, make_parser, positive, run_script
+from command_line import GOES_ON, fill_options, make_parser, positive, run_script
 from config import Config
-from dataset.files import write_whole
 from dataset.records import CaptionedImage
 from dataset.scenes import SCENES, write_scenes
 from dataset.scenes.captions import plural
@@ -37,6 +36,7 @@ from evaluation.chair import (
 from evaluation.roc import best_statistics, measure_scores
 from evaluation.word_statistics import examine_words
 from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
+from files.writing import write_whole
 from models import load_captioner
 from models.decoders import DECODERS
 from report.canvas import png
@@ -245,7 +245,7 @@ def areas_of(words: Sequence[Sequence[Mapping]]) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "planted_bias", lambda: print(*run_experiment(parse(argv)), sep="\n")
+        "planted_bias", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
     )
 
 

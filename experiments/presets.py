@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import quiet_start  # noqa: F401
-from command_line import fill_options, make_parser, positive, run_script
-from dataset.files import write_whole
+from command_line import ANEW, fill_options, make_parser, positive, run_script
 from dataset.images import list_images, load_image
+from files.writing import write_whole
 from keras_lrp import LRP, PRESETS, Gradient
 from models.encoders import preprocess
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
@@ -118,7 +118,7 @@ def picture(photos: np.ndarray, found: dict[str, np.ndarray], scores: np.ndarray
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("presets", lambda: print(draw(parse(argv))))
+    return run_script("presets", lambda: print(draw(parse(argv))), ANEW)
 
 
 if __name__ == "__main__":

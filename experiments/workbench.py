@@ -9,7 +9,9 @@ import numpy as np
 
 import train
 from config import LRP_MODES
-from dataset.files import write_whole
+from files.reading import read_bytes, read_json
+from files.values import anything
+from files.writing import write_whole
 from training.dev_scores import SCORES
 from training.start import TrainingOptions
 
@@ -45,7 +47,7 @@ class Workbench:
             self.folder / "settings.json",
             json.dumps(settings, indent=2) + "\n",
         )
-        if path.is_file() and path.read_text() != text:
+        if path.is_file() and read_bytes(path) != text.encode():
             raise ValueError(
                 f"{self.folder} holds an experiment with other settings "
                 f"({path.name}). Go on with the same, or name another --output."
@@ -81,7 +83,7 @@ class Workbench:
         path = self.folder / "scores" / f"{name}.json"
         if not path.is_file():
             write_whole(path, (json.dumps(compute(), indent=2) + "\n").encode())
-        return json.loads(path.read_text())
+        return read_json(path, anything, "Delete it to compute it again.")
 
     def report(self, results: Mapping, tables: Sequence[str]) -> list[Path]:
         """Prints the tables, and writes them and the results; returns the paths."""

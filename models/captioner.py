@@ -1,6 +1,6 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from keras import ops
 from config import Config, choose, whole_number
 from dataset.images import load_image
 from dataset.vocabulary import END, PADDING, START, Vocabulary
+from files.writing import changed_together, write_json
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
 from models.decoders import DECODERS
@@ -30,14 +31,16 @@ from models.generation.beam_search import (
 )
 from models.generation.sampling import sample_captions
 from models.run_files import (
+    CHECKSUMS,
+    HUB,
     RUN_FILES,
     SHARED_ENCODER,
     CaptionerError,
-    find_encoder,
+    check_origin,
     find_run,
-    halve_weights,
-    load_weights,
+    list_files,
 )
+from models.weights import checksum, load_weights, pack_weights
 
 
 @dataclass(frozen=True)
@@ -249,25 +252,28 @@ class Captioner(keras.Model):
             self.config.temperature,
         )
 
-    def save_run(self, folder: str | Path, half: bool = False) -> None:
-        """Writes everything needed to load the captioner elsewhere.
+    def save_run(
+        self, folder: str | Path, half: bool = False, removed: Iterable[str] = ()
+    ) -> None:
+        """Writes everything needed to load the captioner elsewhere, or nothing of it.
 
         Args:
             folder: A run directory; made if missing.
             half: Whether weights are written in half precision.
+            removed: Names of files of an earlier run, which leave the folder.
+
+        Raises:
+            WriteError: The disk is full, or the folder cannot be written.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        config, vocabulary, *weights = (folder / f"tmp.{name}" for name in RUN_FILES)
-        config.write_text(self.config.to_json(), encoding="utf-8")
-        self.vocabulary.save(vocabulary)
-        for path, model in zip(weights, (self.encoder, self.decoder), strict=True):
-            model.save_weights(path)
-            if half:
-                halve_weights(path)
-        for name in RUN_FILES:
-            (folder / f"tmp.{name}").replace(folder / name)
-        (folder / SHARED_ENCODER).unlink(missing_ok=True)
+        weights = zip(RUN_FILES[2:], (self.encoder, self.decoder), strict=True)
+        packed = {name: pack_weights(model, half) for name, model in weights}
+        sums = {name: checksum(content) for name, content in packed.items()}
+        with changed_together(Path(folder), [SHARED_ENCODER, *removed]) as new:
+            (new / "config.json").write_text(self.config.to_json(), encoding="utf-8")
+            self.vocabulary.save(new / "vocabulary.json")
+            write_json(new / CHECKSUMS, sums)
+            for name, content in packed.items():
+                (new / name).write_bytes(content)
 
     def make_once(self, key: Hashable, make: Callable):
         """Returns what `make()` returned for this key; it lives with the captioner.
@@ -350,20 +356,18 @@ def load_captioner(name: str | Path, kind: type[Captioner] = Captioner) -> Capti
         CaptionerError: There is no such captioner, or a file of it is missing or
             does not fit the others.
     """
-    folder = find_run(name)
-    encoder = find_encoder(folder)
-    files = [encoder if "encoder" in file else folder / file for file in RUN_FILES]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise CaptionerError(
-            f"{folder} is not a complete run directory: {', '.join(missing)} missing."
-        )
+    files = list_files(find_run(name))
+    config, vocabulary, encoder, decoder = files.values()
     try:
-        config = Config.from_json(folder / "config.json")
-        vocabulary = Vocabulary.load(folder / "vocabulary.json")
-        captioner = kind(config, vocabulary, build_encoder(config))
+        settings, words = Config.from_json(config), Vocabulary.load(vocabulary)
+        for path in (encoder, decoder):
+            check_origin(path, is_foreign=str(name).startswith(HUB))
+        captioner = kind(settings, words, build_encoder(settings))
+    except CaptionerError:
+        raise
     except ValueError as error:
+        folder = decoder.parent
         raise CaptionerError(f"{folder} cannot be loaded: {error}") from error
     load_weights(captioner.encoder, encoder)
-    load_weights(captioner.decoder, folder / "decoder.weights.h5")
+    load_weights(captioner.decoder, decoder)
     return captioner

@@ -17,14 +17,19 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from command_line import make_parser, run_script
+from command_line import ANEW, make_parser, run_script
 from config import Config
 from dataset.coco import COCO2017
 from dataset.flickr import FLICKR30K
 from dataset.vocabulary import PADDING
+from files.hdf5 import check_weights
+from files.locks import locked, refuse_same
+from files.messages import DAMAGE
+from files.writing import holds_something
 from models.captioner import Captioner
 from models.encoders import build_encoder
 from models.keras_words import KerasWords, arrange_words, read_words
+from models.run_files import OF_TRAINING
 
 TRAINED_ON = {dataset.name: dataset for dataset in (FLICKR30K, COCO2017)}
 NEVER = -1e4  # a logit whose probability is 0; half precision still holds it
@@ -118,13 +123,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the converted captioner and prints its folder."""
     output = arguments.output
-    if output.exists() and not arguments.overwrite:
+    refuse_same([arguments.weights, arguments.vocabulary], output, is_folder=True)
+    if holds_something(output) and not arguments.overwrite:
         raise ConversionError(
             f"{output} exists. Replace it (--overwrite) or name another (--output)."
         )
     words = arrange_words(read_words(arguments.vocabulary))
     preset = TRAINED_ON[arguments.dataset].preset
-    convert(arguments.weights, words, preset).save_run(output)
+    with locked(output, is_folder=True):
+        convert(arguments.weights, words, preset).save_run(output, removed=OF_TRAINING)
     print(output)
 
 
@@ -176,6 +183,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise ConversionError(f"{path}: the file does not exist.")
     try:
+        check_weights(Path(path))
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)  # there if the model was saved whole
             names = [_text(name) for name in root.attrs["layer_names"]]
@@ -185,7 +193,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
                 for name in map(_text, root[layer].attrs["weight_names"])
                 if name in root[layer]
             }
-    except (OSError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         reason = " ".join(str(error).split())
         raise ConversionError(
             f"{path} is not a whole HDF5 file written by Keras 2's save_weights: "
@@ -292,7 +300,7 @@ def _text(name: bytes | str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("models.convert_original", lambda: run(parse(argv)))
+    return run_script("models.convert_original", lambda: run(parse(argv)), ANEW)
 
 
 if __name__ == "__main__":

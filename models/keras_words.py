@@ -1,11 +1,13 @@
 """The words of a Keras 2 tokenizer, as our vocabulary has them."""
 
-import json
+import collections
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataset.vocabulary import END, START, Vocabulary, split_words
+from files.messages import shortened
+from files.reading import parse_json, read_bytes
 
 LOGGER = logging.getLogger(__name__)
 SPECIAL_WORDS = {START: "szeros", END: "zeros"}
@@ -38,15 +40,16 @@ def read_words(path: str | Path) -> list[str]:
     Raises:
         ValueError: The file is none of these.
     """
+    content = read_bytes(Path(path), "Name the JSON file of the tokenizer's words.")
     try:
-        content = _parse(Path(path).read_text(encoding="utf-8"))
+        content = _parse(parse_json(content))
         if isinstance(content, dict) and isinstance(content.get("config"), dict):
             content = _parse(content["config"].get("word_index"))
     except ValueError as error:
         raise ValueError(
             f"{path} is not JSON. A pickled tokenizer is not read, because a pickle "
             "can run any program: load it where it was made and write its word_index "
-            "with json.dump."
+            f"with json.dump. What is wrong: {error}."
         ) from error
     if isinstance(content, dict):
         return _in_order(path, content)
@@ -56,27 +59,30 @@ def read_words(path: str | Path) -> list[str]:
             f"received {type(content).__name__}."
         )
     if len(set(content)) < len(content):
-        twice = sorted(word for word in set(content) if content.count(word) > 1)
+        twice = sorted(w for w, n in collections.Counter(content).items() if n > 1)
         raise ValueError(f"{path}: words appear twice: {twice[:5]}.")
     return content
 
 
-def _parse(text):
-    """Parses JSON; a text in it is JSON again, as `json.dump` of `to_json` makes it."""
-    content = json.loads(text) if isinstance(text, str) else text
-    return json.loads(content) if isinstance(content, str) else content
+def _parse(content):
+    """Parses a text once more: `json.dump` of `to_json` makes JSON of JSON."""
+    return parse_json(content) if isinstance(content, str) else content
 
 
 def _in_order(path, numbers: dict) -> list[str]:
     values = list(numbers.values())
     others = [value for value in values if type(value) is not int]
     if others or sorted(values) != [*range(1, len(values) + 1)]:
-        received = repr(others[0]) if others else f"{min(values)} to {max(values)}"
+        received = shortened(others[0]) if others else _span(values)
         raise ValueError(
             f"{path} must give its {len(values)} words the numbers 1 to {len(values)}, "
             f"each once, as Tokenizer.word_index does; received {received}."
         )
     return sorted(numbers, key=numbers.get)
+
+
+def _span(values: list[int]) -> str:
+    return f"{shortened(min(values))} to {shortened(max(values))}" if values else "none"
 
 
 def arrange_words(words: list[str]) -> KerasWords:

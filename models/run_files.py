@@ -1,11 +1,15 @@
 """The files of a run directory."""
 
-import json
+import os
 from pathlib import Path
 
-import h5py
 import keras
-import numpy as np
+
+from files.hdf5 import check_structure, check_weights
+from files.messages import shortened
+from files.reading import file_hash, read_json
+from files.values import record, table, text
+from files.writing import current_file
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 RUN_FILES = (
@@ -15,8 +19,9 @@ RUN_FILES = (
     "decoder.weights.h5",
 )
 SHARED_ENCODER = "encoder.json"  # names the shipped captioner with the same encoder
-
-
+CHECKSUMS = "checksums.json"  # what the weights must hold; earlier versions lack it
+BACKUP = "backup.npz"
+OF_TRAINING = (BACKUP, "history.csv", "captions.json", "scores.json", "logs")
 HUB = "hf://"  # as Keras writes addresses of the Hugging Face Hub
 
 
@@ -42,7 +47,7 @@ def find_run(name: str | Path) -> Path:
     if not text.strip() or not folder.is_dir():
         shipped = ", ".join(sorted(shipped_captioners())) or "none"
         raise CaptionerError(
-            f"No captioner {text or name!r}: expected a run directory, "
+            f"No captioner {shortened(text or name)}: expected a run directory, "
             f"{HUB}USER/MODEL or one of the shipped captioners ({shipped})."
         )
     return folder
@@ -60,7 +65,7 @@ def _download(address: str) -> Path:
     try:
         folder = huggingface_hub.snapshot_download(
             address.removeprefix(HUB),
-            allow_patterns=[*RUN_FILES, SHARED_ENCODER],
+            allow_patterns=[*RUN_FILES, SHARED_ENCODER, CHECKSUMS],
             library_name="keras",
             library_version=keras.__version__,
         )
@@ -79,58 +84,69 @@ def find_encoder(folder: Path) -> Path:
     Raises:
         CaptionerError: The captioner with the shared encoder is not shipped.
     """
-    reference = folder / SHARED_ENCODER
+    reference = current_file(folder, SHARED_ENCODER)
     if not reference.is_file():
-        return folder / "encoder.weights.h5"
-    try:
-        name = json.loads(reference.read_text(encoding="utf-8"))["captioner"]
-        return shipped_captioners()[name] / "encoder.weights.h5"
-    except (ValueError, KeyError, TypeError) as error:
+        return current_file(folder, "encoder.weights.h5")
+    shipped = shipped_captioners()
+    way_out = f"Name one of the shipped captioners: {', '.join(sorted(shipped))}."
+    name = read_json(reference, record({"captioner": text}), way_out)["captioner"]
+    if name not in shipped:
         raise CaptionerError(
             f"{reference} must name a shipped captioner, "
-            '{"captioner": NAME}; shipped are '
-            f"{', '.join(sorted(shipped_captioners()))}."
-        ) from error
+            f'{{"captioner": NAME}}; received {shortened(name)}. {way_out}'
+        )
+    return shipped[name] / "encoder.weights.h5"
 
 
-def halve_weights(path: str | Path) -> None:
-    """Rewrites a weights file in half precision, but for arrays that it cannot hold.
-
-    A batch-norm's variance may be above 65504, the largest number of half precision.
-    """
-    halved = Path(path).with_suffix(".half")
-
-    with h5py.File(path, "r") as source, h5py.File(halved, "w") as target:
-
-        def copy(name, item):
-            if isinstance(item, h5py.Dataset):
-                data = item[()]
-                is_single = getattr(data, "dtype", None) == np.float32
-                fits = is_single and np.all(np.abs(data) < np.finfo("float16").max)
-                target[name] = data.astype("float16") if fits else data
-                item = target[name]
-            else:
-                target.require_group(name)
-            for key, value in source[name].attrs.items():
-                target[name].attrs[key] = value
-
-        for key, value in source.attrs.items():
-            target.attrs[key] = value
-        source.visititems(copy)
-    halved.replace(path)
-
-
-def load_weights(model: keras.Model, path: Path) -> None:
-    """Loads a weights file into a model.
+def list_files(folder: Path) -> dict[str, Path]:
+    """Returns the files that make a captioner, by their names in RUN_FILES.
 
     Raises:
-        CaptionerError: The file is damaged or was written by another architecture.
+        CaptionerError: Some are missing.
     """
-    try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = " ".join(str(error).partition("List of objects")[0].split())
+    files = {name: current_file(folder, name) for name in RUN_FILES}
+    files["encoder.weights.h5"] = find_encoder(folder)
+    missing = [path.name for path in files.values() if not path.is_file()]
+    if missing:
         raise CaptionerError(
-            f"{path} does not fit the {model.name} that its config.json and "
-            f"vocabulary.json describe: {reason}"
-        ) from error
+            f"{folder} is not a complete run directory: {', '.join(missing)} missing."
+        )
+    return files
+
+
+def check_origin(path: Path, is_foreign: bool = False) -> None:
+    """Refuses a weights file that is not what was saved with its run.
+
+    Shipped files are taken as they are. A run's own are compared with its checksums;
+    without these, and from the hub, the whole file is read in a process of its own.
+
+    Args:
+        path: The file.
+        is_foreign: Whether somebody else made the file and its checksums.
+
+    Raises:
+        ValueError: The file is damaged, was replaced, or points to other files.
+    """
+    if PRETRAINED in path.absolute().parents:
+        return
+    sums = path.with_name(CHECKSUMS)
+    expected = {}
+    if sums.is_file():
+        way_out = "Get the run again, or delete this file."
+        expected = read_json(sums, table(text), way_out)
+    if file_hash(path) != expected.get(path.name, file_hash(path)):
+        raise CaptionerError(
+            f"{path} is damaged or was replaced: it is not what {CHECKSUMS} beside it "
+            f"describes. Get it again; if you replaced it yourself, delete {CHECKSUMS}."
+        )
+    if is_foreign or path.name not in expected:
+        check_weights(path)
+    else:
+        check_structure(path)
+
+
+def model_name(name: str | Path) -> str:
+    """Returns one spelling of what `find_run` takes: runs/x and runs/x/ are one."""
+    text = str(name)
+    known = text.startswith(HUB) or text in shipped_captioners() or not text.strip()
+    return text if known else os.path.normpath(text)

@@ -12,6 +12,7 @@ from report.photo_folder import (
     in_use,
     list_cards,
     name_folders,
+    place_of,
     write_photo,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "list_cards",
     "name_folders",
     "overlay",
+    "place_of",
     "word_relevance_figure",
     "write_index",
     "write_photo",

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from dataset.files import write_whole
+from files.writing import write_whole
 from report.canvas import INK, QUIET, axes_at, blank_page, png, show_at, shrink, text_at
 from report.checks import check_explanation
 from report.overlays import (

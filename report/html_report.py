@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.files import write_whole
+from files.writing import write_whole
 from report.checks import check_explanation
 from report.overlays import (
     ATTENTION_COLOURS,

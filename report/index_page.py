@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from dataset.files import write_whole
+from files.writing import write_whole
 from report.wording import sureness
 
 PAGE = """<!doctype html>

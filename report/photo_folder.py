@@ -1,18 +1,24 @@
 """The folder of one explained photo, whole or marked as not yet whole."""
 
 import itertools
-import json
+import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from dataset.files import write_whole
+from files.reading import read_json
+from files.values import record, text
+from files.writing import holds_something, write_json, write_whole
 from report.figures import write_pictures
 from report.html_report import write_report
 from report.index_page import Card
 from report.overlays import photo_jpeg
 from report.wording import mean_probability
 
+logger = logging.getLogger(__name__)
 FINISHED = "settings.json"
+NOTED_LATER = {"weights": "weights", "content": "photograph"}  # than version e42c30f
+ANEW = "Explain the photo anew with --overwrite."
 WRITTEN = (
     "explanation.json",
     "explanation.npz",
@@ -23,15 +29,32 @@ WRITTEN = (
 )
 
 
-def name_folders(photos: Sequence[Path], output: Path) -> list[Path]:
+def place_of(photo: Path, output: Path) -> str:
+    """Returns where a photo lies, seen from the output: it names no folders above."""
+    try:
+        return Path(os.path.relpath(photo.absolute(), output.absolute())).as_posix()
+    except ValueError:  # another drive
+        return photo.name
+
+
+def name_folders(
+    photos: Sequence[Path], output: Path, taken: Iterable[str] = ()
+) -> list[Path]:
     """Returns a folder below `output` for each photo, no two alike in any case.
 
     A folder belongs to the photo that was explained in it. A photo without a folder
     gets the first of NAME, NAME-2, NAME-3, ... that belongs to no other, so that a
     photo of the same name that comes later renames nothing.
+
+    Args:
+        photos: The files.
+        output: Has the folders in it.
+        taken: Names in it of other files.
     """
+    others = {name.casefold() for name in taken}
     names = {photo: _own_name(photo, output) for photo in photos}
-    taken = {name.casefold() for name in names.values() if name}
+    names = {p: None if n and n.casefold() in others else n for p, n in names.items()}
+    taken = others | {name.casefold() for name in names.values() if name}
     for photo in [photo for photo, name in names.items() if name is None]:
         free = (
             name
@@ -47,7 +70,7 @@ def _own_name(photo: Path, output: Path) -> str | None:
     for name in _possible_names(photo):
         if not (output / name).exists():
             return None
-        if _photo_of(output / name) == str(photo):
+        if _photo_of(output / name) in (str(photo), place_of(photo, output)):
             return name
 
 
@@ -59,12 +82,16 @@ def _possible_names(photo: Path) -> Iterator[str]:
 
 def _photo_of(folder: Path) -> str | None:
     """Returns which photo was explained in a folder, None if it is not known."""
-    return _read_settings(folder).get("settings", {}).get("photo")
+    try:
+        settings = _read_settings(folder).get("settings", {})
+    except ValueError:  # told where the photo is explained
+        return None
+    return settings.get("photo")
 
 
 def in_use(paths: Iterable[Path]) -> list[Path]:
     """Returns the files that are there, and the folders that hold something."""
-    return [p for p in paths if p.is_file() or (p.is_dir() and any(p.iterdir()))]
+    return [path for path in paths if holds_something(path)]
 
 
 def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Path]:
@@ -89,12 +116,12 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
     write_whole(folder / "photo.jpg", photo_jpeg(first.image))
     page, note = folder / "report.html", settings.get("note")
     paths.append(write_report(page, [explanations], settings["model"], note))
-    record = {
+    finished = {
         "caption": first.caption,
         "probability": mean_probability(first),
         "settings": settings,
     }
-    write_whole(folder / FINISHED, (json.dumps(record, indent=2) + "\n").encode())
+    write_json(folder / FINISHED, finished)
     return paths
 
 
@@ -110,10 +137,38 @@ def _clear(folder: Path) -> None:
             below.rmdir()
 
 
-def finished_caption(folder: Path, settings: dict) -> str | None:
-    """Returns the caption of a whole folder with these settings, or None."""
-    record = _read_settings(folder)
-    return record["caption"] if record.get("settings") == settings else None
+def finished_caption(folder: Path, settings: dict, photo: str) -> str | None:
+    """Returns the caption of a whole folder with these settings, or None.
+
+    Earlier versions noted less: what they did not note is taken for the same.
+
+    Args:
+        folder: Of a photo.
+        settings: Asked for now.
+        photo: Its name, as earlier versions noted it.
+
+    Raises:
+        FileError: The settings in the folder are damaged.
+    """
+    found = _read_settings(folder)
+    if not found:
+        return None
+    before = found["settings"]
+    same_weights = before.get("weights") == settings["weights"]
+    if same_weights or os.path.normpath(before.get("model", "")) == settings["model"]:
+        before = before | {"model": settings["model"]}
+    if before.get("photo") == photo:
+        before = before | {"photo": settings["photo"]}
+    silent = [name for name in NOTED_LATER if name not in before]
+    if before != {name: settings[name] for name in settings if name not in silent}:
+        return None
+    if silent:
+        logger.warning(
+            "%s: an earlier version explained it and noted no fingerprint of the %s; "
+            "it is taken as it is.",
+            *(folder, " and the ".join(map(NOTED_LATER.get, silent))),
+        )
+    return found["caption"]
 
 
 def list_cards(output: Path) -> list[Card]:
@@ -137,7 +192,9 @@ def _card(folder: str, record: dict) -> Card:
 
 
 def _read_settings(folder: Path) -> dict:
-    try:
-        return json.loads((folder / FINISHED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """Returns what FINISHED holds; nothing where it is not there."""
+    path = folder / FINISHED
+    if not path.is_file():
         return {}
+    known = record({"photo": text}, model=text, weights=text)
+    return read_json(path, record({"caption": text, "settings": known}), ANEW)

@@ -1,6 +1,5 @@
 """The files of generated captions: COCO results, the n-best list and the scores."""
 
-import json
 import math
 import re
 from collections import Counter
@@ -8,12 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.files import write_whole
 from dataset.ids import by_key, image_key, key_function
 from dataset.records import CaptionedImage, Dataset
+from files.messages import FileError
+from files.reading import read_json
+from files.values import anything, items, number, record, text
+from files.writing import write_json
 from keras_lrp import __version__
-from scoring.journal import Journal, refuse_existing, require_json
+from scoring.journal import PHOTO, Journal, require_json
 
+WAY_OUT = (
+    "It holds no captions as inference.py writes them: "
+    '[{"image_id": ..., "caption": ...}, ...].'
+)
+BEAM = {"captions": items(text, least=1), "scores": items(number, least=1)}
+CAPTIONS = items(record({"image_id": anything, "caption": text}))
 _COCO_NAME = re.compile(r"(?:COCO_[a-z]+\d{4}_)?(\d{12})")
 
 
@@ -39,19 +47,21 @@ class CaptionFiles:
         return self.results.with_suffix(".nbest.jsonl")
 
     @property
+    def journal(self) -> Journal:
+        """What reads and writes them."""
+        return Journal(self.nbest, lambda settings: BEAM)
+
+    @property
     def scores(self) -> Path:
         """The scores and the settings, as JSON."""
         return self.results.with_suffix(".scores.json")
 
     def existing(self) -> list[Path]:
         """Returns the files that are there."""
-        return [path for path in self._all() if path.exists()]
+        return [path for path in self.all() if path.exists()]
 
-    def refuse_existing(self) -> None:
-        """Refuses to replace captions; see `refuse_existing`."""
-        refuse_existing(self._all())
-
-    def _all(self) -> tuple[Path, ...]:
+    def all(self) -> tuple[Path, ...]:
+        """Returns all files, the results first."""
         return self.results, self.nbest, self.scores
 
     def start(self, settings: Mapping, records: Iterable[Mapping] = ()) -> None:
@@ -61,7 +71,7 @@ class CaptionFiles:
             settings: What the captions are computed with, as JSON keeps it.
             records: Of images that are captioned already; see `append`.
         """
-        Journal(self.nbest).start(settings, records)
+        self.journal.start(settings, records)
         self.results.unlink(missing_ok=True)
         self.scores.unlink(missing_ok=True)
 
@@ -71,10 +81,10 @@ class CaptionFiles:
         Args:
             records: {"image_id": ..., "captions": [...], "scores": [...]}, best first.
         """
-        Journal(self.nbest).append(records)
+        self.journal.append(records)
 
-    def read(self, settings: Mapping) -> dict[int | str, dict]:
-        """Returns the records of the n-best list by image id.
+    def read(self, settings: Mapping) -> list[dict]:
+        """Returns the records of the n-best list.
 
         Raises:
             ValueError: The list was computed with other settings, is damaged, or is
@@ -85,14 +95,15 @@ class CaptionFiles:
                 f"{self.results} cannot be continued: {self.nbest} is not there. "
                 "Begin anew with --overwrite."
             )
-        records = Journal(self.nbest).read(settings)
-        return {record["image_id"]: record for record in records}
+        return self.journal.read(settings)
 
     def write_results(self, records: Sequence[Mapping]) -> dict[int | str, str]:
         """Writes and returns the best caption of each image."""
         best = {record["image_id"]: record["captions"][0] for record in records}
-        results = [{"image_id": key, "caption": text} for key, text in best.items()]
-        write_whole(self.results, (json.dumps(results, indent=0) + "\n").encode())
+        results = [
+            {"image_id": key, "caption": caption} for key, caption in best.items()
+        ]
+        write_json(self.results, results, indent=0)
         return best
 
     def write_scores(
@@ -101,7 +112,7 @@ class CaptionFiles:
         """Writes scores, why the missing ones are missing, and what was scored."""
         what = {**settings, "num_images": num_images, "version": __version__}
         content = what | {"scores": scores, "missing": missing}
-        write_whole(self.scores, (json.dumps(content, indent=2) + "\n").encode())
+        write_json(self.scores, content)
 
 
 def read_results(
@@ -124,15 +135,11 @@ def read_results(
     ids = [image.image_id for image in images]
     key = image_key if dataset.has_numbered_ids else key_function(ids)
     try:
-        entries = json.loads(path.read_text("utf-8-sig"))
+        entries = read_json(path, CAPTIONS, WAY_OUT)
         texts = [(entry["image_id"], entry["caption"].strip()) for entry in entries]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(
-            f"{path} holds no captions ({error!r}); expected those that inference.py "
-            'writes: [{"image_id": ..., "caption": ...}, ...].'
-        ) from error
-    try:
         found = by_key(texts, key)
+    except FileError:
+        raise
     except ValueError as error:
         raise ValueError(
             f"{path}: {error}. Expected one caption of an image."
@@ -147,18 +154,20 @@ def read_results(
     return {id_: found[key(id_)] for id_ in ids}
 
 
-def to_record(image_id: int | str, captions: Iterable) -> dict:
+def to_record(image_id: int | str, captions: Iterable, photo: str) -> dict:
     """Returns what the n-best list keeps of an image.
 
     Args:
         image_id: See `number_ids`.
         captions: Best first; each with a text and a score.
+        photo: From `photo_hash`.
     """
     found = [caption for caption in captions if math.isfinite(caption.score)]
     return {
         "image_id": image_id,
         "captions": [caption.text for caption in found],
         "scores": [caption.score for caption in found],
+        PHOTO: photo,
     }
 
 

@@ -1,11 +1,24 @@
 """A run over many images, kept image by image so that a killed run goes on."""
 
+import contextlib
+import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.files import write_whole
+from dataset.records import CaptionedImage
+from files.locks import locked, refuse_same
+from files.messages import FileError, shortened
+from files.reading import file_hash, read_json_lines
+from files.values import Check, anything, image_id, record, table, text
+from files.writing import append_lines, check_room, write_whole
+
+logger = logging.getLogger(__name__)
+PHOTO = "photo"  # of a record: identifies what the record was computed from
+ANEW = "Begin anew with --overwrite."
 
 
 @dataclass(frozen=True)
@@ -14,9 +27,11 @@ class Journal:
 
     Attributes:
         path: The file.
+        values: (settings) -> the checks of what records hold beside the image's id.
     """
 
     path: Path
+    values: Callable[[Mapping], Mapping[str, Check]] = lambda settings: {}
 
     def start(self, settings: Mapping, records: Iterable[Mapping] = ()) -> None:
         """Begins the file anew.
@@ -33,8 +48,7 @@ class Journal:
         Args:
             records: One for each image, {"image_id": ..., ...}, as JSON keeps it.
         """
-        with self.path.open("ab") as file:
-            file.write(_lines(records))
+        append_lines(self.path, _lines(records))
 
     def read(self, settings: Mapping) -> list[dict]:
         """Returns the records, none if there is no file yet.
@@ -47,26 +61,82 @@ class Journal:
         """
         if not self.path.exists():
             return []
-        try:
-            lines = self.path.read_bytes().split(b"\n")[:-1]
-            header, *records = [json.loads(line) for line in lines]
-            before = dict(header["settings"])
-            found = {record["image_id"]: record for record in records}
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.path} is damaged ({error}); begin anew with --overwrite."
-            ) from error
+        head = record({"settings": table(anything)})
+        line = record({"image_id": image_id, **self.values(settings)}, photo=text)
+        header = read_json_lines(self.path, iter([head]), ANEW)
+        if not header:
+            raise FileError(f"{self.path} is damaged (it is empty). {ANEW}")
+        self._compare(header[0]["settings"], settings)
+        checks = itertools.chain([head], itertools.repeat(line))
+        _, *records = read_json_lines(self.path, checks, ANEW)
+        return list({record["image_id"]: record for record in records}.values())
+
+    def _compare(self, before: Mapping, settings: Mapping) -> None:
+        """Refuses other settings; a model of the same weights may have moved."""
+        same = before.get("weights") == settings.get("weights") is not None
         for name in {**settings, **before}:
+            if name == "model" and same:
+                continue
             if before.get(name) != settings.get(name):
                 raise ValueError(
-                    f"{self.path} was computed with {name} {before.get(name)}; "
-                    f"received {settings.get(name)}. Go on with the same, replace it "
+                    f"{self.path} was computed with {name} "
+                    f"{shortened(before.get(name))}; received "
+                    f"{shortened(settings.get(name))}. Go on with the same, replace it "
                     "(--overwrite) or name another file (--output)."
                 )
-        return list(found.values())
 
 
-def read_shards(journals: Iterable[Path], settings: Mapping) -> list[dict]:
+def photo_hash(image: CaptionedImage) -> str:
+    """Identifies what is computed from: the photograph, its captions and boxes."""
+    digest = hashlib.sha256(repr((image.captions, image.objects)).encode())
+    digest.update(file_hash(image.path).encode())
+    return digest.hexdigest()[:16]
+
+
+def still_valid(
+    path: Path, records: Iterable[Mapping], images: Mapping[object, CaptionedImage]
+) -> list[dict]:
+    """Returns the records without those of images that have changed since.
+
+    Records of earlier versions do not say what they were computed from; they stay.
+
+    Args:
+        path: The journal, for the messages.
+        records: Of the images.
+        images: By the ids of the records.
+    """
+    kept, num_changed, num_silent = [], 0, 0
+    for one in records:
+        image = images.get(one["image_id"])
+        if image is not None and PHOTO not in one:
+            num_silent += 1
+        elif image is not None and _has_changed(image, one[PHOTO]):
+            num_changed += 1
+            continue
+        kept.append(dict(one))
+    if num_changed:
+        logger.warning(
+            "%s: %d photographs or their captions have changed since; they are "
+            "computed anew.",
+            *(path, num_changed),
+        )
+    if num_silent:
+        logger.warning(
+            "%s: an earlier version computed %d images and did not note which "
+            "photographs they were; they are taken as they are.",
+            *(path, num_silent),
+        )
+    return kept
+
+
+def _has_changed(image: CaptionedImage, before: str) -> bool:
+    try:
+        return photo_hash(image) != before
+    except FileError:  # it cannot be read: that is told where it is computed anew
+        return True
+
+
+def read_shards(journals: Iterable[Journal], settings: Mapping) -> list[dict]:
     """Returns the records of runs over parts of the images.
 
     Args:
@@ -77,13 +147,53 @@ def read_shards(journals: Iterable[Path], settings: Mapping) -> list[dict]:
         ValueError: One is not there, or was computed with other settings.
     """
     records = []
-    for path in journals:
-        if not path.exists():
+    for journal in journals:
+        if not journal.path.exists():
             raise ValueError(
-                f"There is no {path} to merge. Name the --output of each shard."
+                f"There is no {journal.path} to merge. Name the --output of each shard."
             )
-        records += Journal(path).read(settings)
+        records += journal.read(settings)
     return records
+
+
+@contextlib.contextmanager
+def held(results: Path, written: Iterable[Path], options) -> Iterator[None]:
+    """Holds the files of a run for this process, after it is clear they can be written.
+
+    Args:
+        results: The first of the files.
+        written: All files.
+        options: Of the script: `resume`, `overwrite`, `merge`, `data_dir`, and
+            perhaps `captions` and `images`.
+
+    Raises:
+        ValueError: The files are read too, or are there and may not be replaced.
+        WriteError: They cannot be written, or another process writes them.
+    """
+    written = list(written)
+    read = [*options.merge, getattr(options, "captions", None)]
+    for path in written:
+        refuse_same([one for one in read if one is not None], path)
+    if not (options.resume or options.overwrite):
+        refuse_existing(written)
+    folders = (options.data_dir, getattr(options, "images", None))
+    _refuse_among(written, [folder for folder in folders if folder is not None])
+    check_room(results.parent)
+    with locked(results):
+        yield
+
+
+def _refuse_among(written: list[Path], folders: list[Path]) -> None:
+    """Refuses to replace a file of what is read, which is no result of a run."""
+    results, others = written[0], written[1:]
+    if not results.exists() or any(path.exists() for path in others):
+        return
+    for folder in folders:
+        if folder.resolve() in results.resolve().parents:
+            raise ValueError(
+                f"{results} lies in {folder}, which is read, and is no result of an "
+                "earlier run. Name another --output."
+            )
 
 
 def require_json(path: Path, what: str) -> None:

@@ -26,6 +26,7 @@ from models.explainers.methods import (
     refuse_precision,
     split_methods,
 )
+from models.run_files import model_name
 from scoring.captioning import fingerprint
 
 SPLITS = ("test", "dev", "train")
@@ -163,7 +164,7 @@ def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
     methods = choose_methods(options.methods, captioner)
     refuse_precision(methods, options.precision)
     return {
-        "model": options.model,
+        "model": model_name(options.model),
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from command_line import (
+    ANEW,
     DEFAULT_MODEL,
     MODEL_HELP,
     fill_options,
@@ -150,7 +151,7 @@ def _means(values: np.ndarray) -> list[float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("randomisation", lambda: run(parse(argv)))
+    return run_script("randomisation", lambda: run(parse(argv)), ANEW)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,23 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset.files import write_whole
+from files.values import (
+    Check,
+    anything,
+    items,
+    number_or_nan,
+    record,
+    same_names,
+    text,
+    whole,
+)
+from files.writing import write_json, write_whole
 from keras_lrp import __version__
-from scoring.journal import Journal, refuse_existing, require_json
+from scoring.journal import Journal, require_json
 
 
 @dataclass(frozen=True)
@@ -21,10 +31,12 @@ class ScoreFiles:
     Attributes:
         results: The settings and the summary; ends in .json.
         endings: Of the other files, which take the place of .json.
+        values: What the journal holds of an image; see `Journal`.
     """
 
     results: Path
     endings: tuple[str, ...]
+    values: Callable[[Mapping], Mapping[str, Check]] = lambda settings: {}
 
     def __post_init__(self):
         require_json(self.results, "scores")
@@ -32,16 +44,16 @@ class ScoreFiles:
     @property
     def journal(self) -> Journal:
         """The scores of each image."""
-        return Journal(self._path(".jsonl"))
+        return Journal(self._path(".jsonl"), self.values)
 
     @property
     def written(self) -> list[Path]:
         """All but the journal."""
         return [self.results, *map(self._path, self.endings)]
 
-    def refuse_existing(self) -> None:
-        """Refuses to replace scores; see `refuse_existing`."""
-        refuse_existing([*self.written, self.journal.path])
+    def all(self) -> list[Path]:
+        """Returns all files, the results first."""
+        return [*self.written, self.journal.path]
 
     def start(self, settings: Mapping, records: Iterable[Mapping]) -> None:
         """Begins the journal, and removes what no longer belongs to it."""
@@ -62,8 +74,7 @@ class ScoreFiles:
     def write_results(self, content: Mapping) -> None:
         """Writes the results as JSON; what is not defined (NaN) becomes null."""
         content = {**content, "version": __version__}
-        text = json.dumps(_without_nan(content), indent=2)
-        write_whole(self.results, (text + "\n").encode())
+        write_json(self.results, _without_nan(content))
 
     def write(self, ending: str, content: bytes) -> None:
         """Writes the file of one of the endings."""
@@ -71,6 +82,23 @@ class ScoreFiles:
 
     def _path(self, ending: str) -> Path:
         return self.results.with_name(self.results.stem + ending)
+
+
+def scored_words(methods: Iterable[str], **others: Check) -> Check:
+    """Takes the words of an image with their scores by method and name.
+
+    Args:
+        methods: That every word has.
+        **others: Checks of what words have beside their steps and scores.
+    """
+    methods, names = list(methods), same_names(number_or_nan)
+
+    def scores(value: object) -> dict:
+        record(dict.fromkeys(methods, anything))(value)
+        return names(value)
+
+    known = {"step": whole(0, 1_000_000), "word": text, "scores": scores}
+    return items(record(known | others))
 
 
 def _without_nan(content):

@@ -1,12 +1,13 @@
 """Scores explanations image by image, and keeps each image's scores at once."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 
 from dataset import CaptionedImage
 from dataset.progress import progress
 from models import Captioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
-from scoring.journal import read_shards
+from scoring.journal import PHOTO, photo_hash, read_shards, still_valid
 from scoring.options import ScoringOptions
 from scoring.score_files import ScoreFiles
 
@@ -37,9 +38,11 @@ def score_images(
         The records of all images in order, {"image_id": ..., ...}, and the problems
         of those that have none.
     """
-    shards = [ScoreFiles(path, ()).journal.path for path in options.merge]
-    found = read_shards(shards, settings)
+    shards = [dataclasses.replace(files, results=path) for path in options.merge]
+    found = read_shards([shard.journal for shard in shards], settings)
     found += files.journal.read(settings) if options.resume else []
+    by_id = {image.image_id: image for image in images}
+    found = still_valid(files.journal.path, found, by_id)
     known = {record["image_id"]: record for record in found}
     todo = [image for image in images if image.image_id not in known]
     if todo or shards:
@@ -62,7 +65,7 @@ def score_images(
             problems.append(image.problem)
             continue
         key = image.record.image_id
-        known[key] = {"image_id": key, **score(image)}
+        known[key] = {"image_id": key, **score(image), PHOTO: photo_hash(image.record)}
         files.journal.append([known[key]])
     finished = [image.image_id for image in images if image.image_id in known]
     return [known[key] for key in finished], problems

@@ -1,5 +1,7 @@
 """The captioner: its captions, its loss and its files."""
 
+import errno
+import io
 import json
 
 import h5py
@@ -12,11 +14,13 @@ from PIL import Image
 from config import Config
 from dataset.images import ImageError, load_image
 from dataset.vocabulary import END, START, Vocabulary
+from files.messages import WriteError
 from models.captioner import Captioner, load_captioner
 from models.encoders import build_encoder, flatten_grid
 from models.explainers.explain import explain
 from models.objective import TokenCrossEntropy, token_accuracy
-from models.run_files import RUN_FILES, CaptionerError, halve_weights
+from models.run_files import RUN_FILES, CaptionerError
+from models.weights import halve_weights
 
 B, Q, V = 2, 5, 13
 
@@ -200,7 +204,8 @@ def test_save_and_load_give_the_same_captions(captioner, run, photos):
     assert loaded.caption(photos) == captioner.caption(photos)
     assert loaded.config == captioner.config
     assert loaded.vocabulary.words == captioner.vocabulary.words
-    assert sorted(path.name for path in run.iterdir()) == sorted(RUN_FILES)
+    names = {path.name for path in run.iterdir()}
+    assert names == {*RUN_FILES, "checksums.json"}
 
 
 @pytest.mark.parametrize(
@@ -235,18 +240,20 @@ def test_half_precision_is_close_and_half_as_large(captioner, tmp_path, photos):
         types = []
         file.visititems(lambda _, item: types.append(getattr(item, "dtype", None)))
     assert {str(kind) for kind in types if kind} == {"float16"}
-    assert len(list((tmp_path / "half").iterdir())) == len(RUN_FILES)
+    assert (
+        len(list((tmp_path / "half").iterdir())) == len(RUN_FILES) + 1
+    )  # the checksums
 
 
 def test_a_run_is_replaced_whole_or_not_at_all(captioner, run, photos, monkeypatch):
     expected = load_captioner(run).caption(photos)
     randomize(captioner.decoder, seed=9)
 
-    def fail(path):
-        raise OSError("no space left")
+    def fail(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(captioner.decoder, "save_weights", fail)
-    with pytest.raises(OSError, match="no space left"):
+    monkeypatch.setattr(type(run), "write_bytes", fail)
+    with pytest.raises(WriteError, match=r"json cannot be written: no space is left"):
         captioner.save_run(run)
     assert load_captioner(run).caption(photos) == expected
 
@@ -286,7 +293,7 @@ DAMAGE = {
     "empty": (lambda r: cut(r / "encoder.weights.h5", 0), "encoder.weights.h5"),
     "text": (
         lambda r: (r / "encoder.weights.h5").write_text("no weights\n" * 99),
-        "encoder.weights.h5 does not fit the encoder",
+        "encoder.weights.h5 is damaged or was replaced",
     ),
     "swapped": (
         lambda r: (r / "encoder.weights.h5").replace(r / "decoder.weights.h5"),
@@ -296,7 +303,7 @@ DAMAGE = {
         lambda r: (r / "decoder.weights.h5").write_bytes(
             (r / "encoder.weights.h5").read_bytes()
         ),
-        "decoder.weights.h5 does not fit the decoder",
+        "decoder.weights.h5 is damaged or was replaced",
     ),
     "fewer words": (
         lambda r: Vocabulary(WORDS[1:]).save(r / "vocabulary.json"),
@@ -326,10 +333,13 @@ DAMAGE = {
         lambda r: change_config(r, trainable_from="conv9"),
         "trainable_from must name a layer of the encoder: .* received 'conv9'",
     ),
-    "cut config": (lambda r: cut(r / "config.json", 0.5), "config.json is not JSON"),
+    "cut config": (
+        lambda r: cut(r / "config.json", 0.5),
+        "config.json is damaged",
+    ),
     "cut vocabulary": (
         lambda r: cut(r / "vocabulary.json", 0.5),
-        "vocabulary.json is not JSON",
+        "vocabulary.json is damaged",
     ),
 }
 
@@ -356,7 +366,7 @@ def test_every_truncation_of_the_weights_is_refused(run):
     whole = path.read_bytes()
     for share in np.linspace(0.02, 0.98, 9):
         path.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(CaptionerError, match=r"decoder\.weights\.h5 does not fit"):
+        with pytest.raises(CaptionerError, match=r"decoder\.weights\.h5 is damaged"):
             load_captioner(run)
 
 
@@ -407,7 +417,6 @@ def test_half_precision_keeps_what_it_cannot_hold(tmp_path):
     with h5py.File(path, "w") as file:
         file["small"] = np.array([1.5, -2.0], "float32")
         file["large"] = np.array([1.5, 1e5], "float32")
-    halve_weights(path)
-    with h5py.File(path) as file:
+    with h5py.File(halve_weights(io.BytesIO(path.read_bytes()))) as file:
         assert file["small"].dtype == np.float16
         np.testing.assert_array_equal(file["large"], np.array([1.5, 1e5], "float32"))

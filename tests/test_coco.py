@@ -177,7 +177,7 @@ def test_broken_captions_are_all_listed(data_dir):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [', r"is damaged \(Expecting value.*Get it again: http"),
+        ('{"images": [', r"is damaged \(it is no JSON.*Get it again: http"),
         ("{}", r"has 1 unusable entries \(get it again: .*\n  no images"),
         ("[]", "holds a list; expected an object"),
     ],
@@ -257,7 +257,7 @@ def test_no_box_can_be_used(data_dir):
     content = json.loads(path.read_text())
     content["categories"] = None
     path.write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match=r"9 unusable entries .*\n  annotation num"):
+    with pytest.raises(DatasetError, match=r"categories: expected a list, received N"):
         read_coco(data_dir, "test", with_objects=True)
 
 

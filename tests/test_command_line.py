@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_line import (
+    ANEW,
     WHOLE,
     Part,
     fill_options,
@@ -56,14 +57,14 @@ def test_problems_before_an_error_are_named_too(capsys, error):
 
 
 def test_a_stopped_script_says_how_it_goes_on(capsys):
-    assert run_script("a.py", lambda: stop(KeyboardInterrupt), resumes=True) == 2
+    assert run_script("a.py", lambda: stop(KeyboardInterrupt)) == 130
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "a.py: b.jpg is no photo.",
         "a.py: stopped; the same command with --resume goes on.",
     ]
-    with pytest.raises(KeyboardInterrupt):
-        run_script("a.py", lambda: stop(KeyboardInterrupt))
+    assert run_script("a.py", lambda: stop(KeyboardInterrupt), ANEW) == 130
+    assert "a.py: stopped; the same command begins anew." in capsys.readouterr().err
 
 
 def test_other_errors_are_mistakes_of_ours():

@@ -92,8 +92,8 @@ def test_json_takes_whole_numbers_for_floats_and_defaults_for_the_rest(tmp_path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not JSON"),
-        ("[]", "must hold a JSON object of settings"),
+        ("{", "is no JSON"),
+        ("[]", "expected an object, received"),
         ('{"epoch": 3}', "Unknown setting 'epoch'"),
         ('{"epochs": 3.5}', r"epochs must be int; received 3\.5"),
         ('{"epochs": "3"}', "epochs must be int; received '3'"),

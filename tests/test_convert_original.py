@@ -216,7 +216,9 @@ def test_the_run_computes_what_the_published_model_does(convert, decoder):
     arrays = make_arrays(decoder)
     result = convert(arrays)
     assert (result.code, result.out) == (0, f"{result.run}\n")
-    assert sorted(path.name for path in result.run.iterdir()) == sorted(RUN_FILES)
+    assert sorted(path.name for path in result.run.iterdir()) == sorted(
+        [*RUN_FILES, "checksums.json"]
+    )
     captioner = load_captioner(result.run)
 
     features = look(captioner)

@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
             yield image
 
     monkeypatch.setattr(scored_images, "explain_images", stop_at_the_fourth)
-    assert run(output, scenes, *options) == 2
+    assert run(output, scenes, *options) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err
     assert not any(path.exists() for path in beside(output))
     with output.with_suffix(".jsonl").open("a") as file:

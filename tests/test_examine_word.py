@@ -171,7 +171,7 @@ def test_a_killed_run_goes_on(scenes, captions, output, monkeypatch, capsys):
         return examine(captioner, deleted, image)
 
     monkeypatch.setattr(examine_word, "examine", stop_at_third)
-    assert run(output, scenes, *options, "--overwrite") == 2
+    assert run(output, scenes, *options, "--overwrite") == 130
     assert "--resume goes on" in capsys.readouterr().err
     assert not output.exists()
     assert run(output, scenes, *options, "--resume") == 0

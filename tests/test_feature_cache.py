@@ -136,7 +136,7 @@ def test_other_images_and_sources_have_other_caches(tmp_path, paths):
 def test_too_little_room(tmp_path, paths, monkeypatch):
     usage = collections.namedtuple("usage", "free")
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(500))
-    with pytest.raises(OSError, match=r"needs 0\.0 GB; .* Name another folder with"):
+    with pytest.raises(OSError, match=r"needs 0\.0 MB; .* Name another folder with"):
         cache(tmp_path / "cache", paths, Encoder())
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(2 * 11 * 24))
     cache(tmp_path / "cache", paths, Encoder())

@@ -42,20 +42,23 @@ def test_the_last_record_of_an_image_counts(journal):
 
 def test_other_settings_are_refused(journal):
     journal.start(SETTINGS, RECORDS)
-    with pytest.raises(ValueError, match="computed with model tiny; received large"):
+    with pytest.raises(ValueError, match="with model 'tiny'; received 'large'"):
         journal.read(SETTINGS | {"model": "large"})
-    with pytest.raises(ValueError, match="computed with split None; received dev"):
+    with pytest.raises(ValueError, match="computed with split None; received 'dev'"):
         journal.read(SETTINGS | {"split": "dev"})
     journal.start(SETTINGS | {"precision": "bfloat16"})
     with pytest.raises(ValueError, match="precision bfloat16; received None"):
         journal.read(SETTINGS)
 
 
-@pytest.mark.parametrize("content", ["", "{}\n", '{"settings": {}}\n{"words": 1}\n'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}\n", '{"settings": {"model": "tiny", "methods": ["lrp"]}}\n{"words": 1}\n'],
+)
 def test_a_damaged_journal_is_refused(journal, content):
     journal.path.parent.mkdir()
     journal.path.write_text(content)
-    with pytest.raises(ValueError, match=r"is damaged .* begin anew with --overwrite"):
+    with pytest.raises(ValueError, match=r"is damaged .* Begin anew with --overwrite"):
         journal.read(SETTINGS)
 
 
@@ -78,11 +81,11 @@ def test_results_of_other_scores_do_not_stay(tmp_path):
     assert json.loads(files.results.read_text()) == expected
     assert (tmp_path / "scores.v2-best.png").read_bytes() == b"picture"
     with pytest.raises(ValueError, match=r"scores.v2.json exists already"):
-        files.refuse_existing()
+        refuse_existing(files.all())
     files.start(SETTINGS, RECORDS)
     assert [path.name for path in tmp_path.iterdir()] == ["scores.v2.jsonl"]
     with pytest.raises(ValueError, match=r"scores.v2.jsonl exists already"):
-        files.refuse_existing()
+        refuse_existing(files.all())
 
 
 def test_another_ending_is_refused(tmp_path):

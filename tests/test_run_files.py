@@ -49,7 +49,8 @@ def test_a_captioner_of_the_hub_is_read_like_a_run(hub):
     assert captioner.vocabulary.words[3:] == WORDS
     ((name, options),) = hub.asked
     assert name == "anna/dogs"
-    assert set(options.pop("allow_patterns")) == {*RUN_FILES, "encoder.json"}
+    names = set(options.pop("allow_patterns"))
+    assert names == {*RUN_FILES, "encoder.json", "checksums.json"}
     assert options == {"library_name": "keras", "library_version": keras.__version__}
 
 

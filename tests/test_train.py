@@ -58,7 +58,10 @@ def test_the_files_of_a_run(straight):
     run, states = straight
     files = sorted(path.name for path in run.iterdir())
     assert files == sorted(
-        [*RUN_FILES, "captions.json", "history.csv", "logs", "scores.json"]
+        [
+            *RUN_FILES,
+            *("captions.json", "checksums.json", "history.csv", "logs", "scores.json"),
+        ]
     )
     history = read_history(run)
     assert list(history[0]) == COLUMNS
@@ -233,7 +236,7 @@ def test_a_damaged_backup_is_named(copied, data_dir, capsys, damage):
 def test_a_backup_without_the_weights_is_named(tmp_path):
     captioner = tiny_captioner()
     compile_for_training(captioner, 0.1)
-    backup = Backup(tmp_path / BACKUP)
+    backup = Backup(tmp_path / BACKUP, "python")
     backup.set_model(captioner)
     np.savez(tmp_path / BACKUP, finished=1, steps=2)
     with pytest.raises(ValueError, match=r"backup\.npz is damaged or was written"):
@@ -373,13 +376,15 @@ def test_a_disk_too_small_for_all_features_is_refused_first(
 ):
     """8 images, their mirror images and 4 of validation; 4x5x7 values of 2 bytes."""
     usage = collections.namedtuple("usage", "free")
+    monkeypatch.setattr("train.check_room", lambda *_: None)
+    monkeypatch.setattr("train.check_run_room", lambda *_: None)
     for free, code in ((20 * 280 - 1, 2), (20 * 280, 0)):
         monkeypatch.setattr("shutil.disk_usage", lambda folder, n=free: usage(n))
         settings = {"epochs": 1, "flip_images": "true"}
         arguments = arguments_of(data_dir, tmp_path / "run", **settings)
         assert train.main(arguments) == code
         assert (tmp_path / "run").exists() == (code == 0)
-    assert "feature cache needs 0.0 GB" in capsys.readouterr().err
+    assert "feature cache needs 0.0 MB" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -427,6 +432,7 @@ def test_a_run_is_exported_small_and_scored(straight, data_dir, tmp_path, capsys
     assert export.main([str(argument) for argument in arguments]) == 0
     assert {path.name for path in output.iterdir()} == {
         *RUN_FILES,
+        "checksums.json",
         "history.csv",
         "scores.json",
     }

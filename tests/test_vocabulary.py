@@ -169,9 +169,9 @@ def test_unusable_words(tmp_path, words, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('["dog"', "is not JSON"),
-        ('{"dog": 3}', "must hold a JSON list of words"),
-        ('["dog", 3]', "must hold a JSON list of words"),
+        ('["dog"', "is no JSON"),
+        ('{"dog": 3}', "Expected a JSON list of words"),
+        ('["dog", 3]', "Expected a JSON list of words"),
         ('["dog", "dog"]', "appear twice"),
         ('["<start>"]', "no single lower-case words"),
     ],

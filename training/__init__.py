@@ -1,1 +1,3 @@
 """What `train.py` puts together: the start of a run, its data and its callbacks."""
+
+import stopping  # noqa: F401

@@ -1,24 +1,30 @@
 """The callbacks of a training run."""
 
 import contextlib
-import csv
 import io
+import logging
+import math
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from dataset.files import write_whole
+from files.messages import DAMAGE, FileError, reason_of
+from files.reading import damaged, read_numbers
+from files.writing import write_whole
 from models.captioner import Captioner
+from models.run_files import BACKUP
 from training.data import EncodedImages
 from training.dev_scores import Score, caption_images, score_images, write_captions
 from training.tensorboard_logs import tensorboard_logs
 
+logger = logging.getLogger(__name__)
 MONITOR = "val_cider"
-BACKUP = "backup.npz"
+ANEW = "Begin the run anew with --overwrite."
 NUM_SAMPLES = 3
 
 
@@ -131,11 +137,12 @@ class Backup(keras.callbacks.Callback):
 
     Args:
         path: The file, written before the first epoch and after every one.
+        tokenizer: Who splits the words that CIDEr compares.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, tokenizer: str):
         super().__init__()
-        self.path = path
+        self.path, self.tokenizer = path, tokenizer
 
     def on_train_begin(self, logs=None):
         if not self.model.optimizer.built:
@@ -155,15 +162,23 @@ class Backup(keras.callbacks.Callback):
 
     def _write(self, finished: int) -> None:
         arrays = {name: v.numpy() for name, v in self._variables().items()}
-        beside = self.path.with_suffix(".tmp")
-        with beside.open("wb") as file:
-            np.savez(file, finished=finished, steps=self.params["steps"], **arrays)
-        beside.replace(self.path)
+        packed = io.BytesIO()
+        np.savez(
+            packed,
+            finished=finished,
+            steps=self.params["steps"],
+            tokenizer=self.tokenizer,
+            **arrays,
+        )
+        write_whole(self.path, packed.getbuffer())
 
     def _restore(self) -> None:
         with open_backup(self.path) as arrays:
             for name, variable in self._variables().items():
-                variable.assign(arrays[name])
+                value = arrays[name]
+                if value.dtype.kind == "f" and not np.isfinite(value).all():
+                    raise ValueError(f"its array {name} is not finite")
+                variable.assign(value)
 
 
 @contextlib.contextmanager
@@ -176,47 +191,76 @@ def open_backup(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             yield arrays
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged or was written by another version ({error}); the run "
-            "cannot be resumed. Begin it anew with --overwrite."
+    except (zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        raise FileError(
+            f"{path} is damaged or was written by another version "
+            f"({reason_of(error)}); the run cannot be resumed. {ANEW}"
         ) from error
 
 
-def finished_epochs(run: Path, num_batches: int) -> int:
+def finished_epochs(run: Path, num_batches: int, tokenizer: str) -> int:
     """Returns how many epochs the backup of a run has seen; 0 without one.
 
+    Args:
+        run: The run directory.
+        num_batches: Of an epoch.
+        tokenizer: Who splits the words that CIDEr compares.
+
     Raises:
-        ValueError: The run has another number of batches in an epoch, or its backup
-            cannot be read.
+        ValueError: The run has another number of batches in an epoch or another
+            tokenizer, or its backup cannot be read.
     """
     path = run / BACKUP
     if not path.is_file():
         return 0
     with open_backup(path) as arrays:
-        finished, expected = int(arrays["finished"]), int(arrays["steps"])
+        finished, expected = (_count(arrays[name]) for name in ("finished", "steps"))
+        before = str(arrays["tokenizer"]) if "tokenizer" in arrays else None
     if expected != num_batches:
         raise ValueError(
             f"The run in {run} has {expected} batches in an epoch; these images make "
             f"{num_batches}. Resume it with its own --data-dir and --limit."
         )
+    if finished and before not in (None, tokenizer):
+        raise ValueError(
+            f"The run in {run} was scored with the tokenizer {before}; here it would "
+            f"be {tokenizer}, and CIDEr of both cannot be compared. Resume it with "
+            "Java as it was begun (on PATH, or not), or begin anew with --overwrite."
+        )
+    if finished and before is None:
+        logger.info("The run in %s does not say by which tokenizer it was scored.", run)
     return finished
 
 
+def _count(array: np.ndarray) -> int:
+    if array.shape != () or array.dtype.kind not in "iu" or not 0 <= array < 10**9:
+        raise ValueError("a count of it is no whole number")
+    return int(array)
+
+
 def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
-    """Reads the first rows of a run's history and cuts the file to them."""
+    """Reads the first rows of a run's history and cuts the file to them.
+
+    Raises:
+        FileError: The history is damaged, or has fewer rows.
+    """
     path = run / "history.csv"
-    if num_epochs == 0 or not path.is_file():
+    if num_epochs == 0:
         return []
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows, names = list(reader)[:num_epochs], reader.fieldnames
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
-    return [{key: float(value) for key, value in row.items()} for row in rows]
+    names, rows = read_numbers(path, ANEW)
+    rows = rows[:num_epochs]
+    missing = [name for name in ("epoch", MONITOR) if name not in names]
+    faults = [f"it has no column {name}" for name in missing]
+    if len(rows) < num_epochs:
+        faults.append("it has too few rows")
+    for number, row in enumerate(rows if not faults else ()):
+        if row["epoch"] != number or not math.isfinite(row[MONITOR]):
+            faults.append(f"line {number + 2}: its epoch or {MONITOR} is wrong")
+    if faults:
+        raise damaged(path, ValueError(faults[0]), ANEW)
+    lines = path.read_bytes().splitlines(keepends=True)[: num_epochs + 1]
+    write_whole(path, b"".join(lines).replace(b"\r\n", b"\n"))
+    return rows
 
 
 def build_callbacks(
@@ -225,6 +269,7 @@ def build_callbacks(
     run: Path,
     num_finished: int,
     score: Score,
+    tokenizer: str,
     agree: Callable[[float], float] = float,
 ) -> list:
     """Returns the callbacks of a run validated on `encoded`, in the order they need.
@@ -238,6 +283,7 @@ def build_callbacks(
         run: The run directory.
         num_finished: The epochs before, when the run is resumed.
         score: See `Validation`.
+        tokenizer: See `Backup`.
         agree: See `Validation`.
     """
     config = captioner.config
@@ -260,5 +306,5 @@ def build_callbacks(
         Replay(counting, history),
         keras.callbacks.CSVLogger(run / "history.csv", append=bool(history)),
         *tensorboard_logs(run / "logs"),
-        Backup(run / BACKUP),
+        Backup(run / BACKUP, tokenizer),
     ]

@@ -16,7 +16,7 @@ from dataset.feature_cache import (
     FeatureCache,
     ShardedArray,
     cache_features,
-    check_room,
+    check_cache_room,
 )
 from dataset.images import load_image
 from dataset.problems import all_of
@@ -104,7 +104,7 @@ def check_disk(
     for some, mirrored in (*wanted, (validation_images, False)):
         paths, source = [image.path for image in some], _source(captioner, mirrored)
         needed += FeatureCache.of(cache_dir, paths, shape, source).missing_bytes
-    check_room(cache_dir, needed)
+    check_cache_room(cache_dir, needed)
 
 
 def encode_images(

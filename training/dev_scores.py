@@ -1,11 +1,12 @@
 """The scores of a captioner's sentences on images that are encoded already."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dataset import CaptionedImage
-from dataset.files import write_whole
+from files.reading import read_json
+from files.values import table, text
+from files.writing import write_json
 from keras_lrp import __version__
 from models.captioner import Captioner
 from training.data import EncodedImages
@@ -13,6 +14,7 @@ from training.data import EncodedImages
 CAPTIONS = "captions.json"
 SCORES = "scores.json"
 BATCH = 50
+ANEW = "Train the run anew with --overwrite."
 
 Scores = dict[str, float | str]
 # (references by image id, captions by image id, metrics) -> scores by name. The scripts
@@ -52,8 +54,7 @@ def write_captions(
     run: Path, images: Sequence[CaptionedImage], captions: Sequence[str]
 ) -> None:
     """Keeps the captions of dev beside the weights that made them."""
-    text = json.dumps(by_image(images, captions), indent=2) + "\n"
-    write_whole(run / CAPTIONS, text.encode())
+    write_json(run / CAPTIONS, by_image(images, captions))
 
 
 def read_captions(run: Path, images: Sequence[CaptionedImage]) -> list[str]:
@@ -63,7 +64,7 @@ def read_captions(run: Path, images: Sequence[CaptionedImage]) -> list[str]:
         ValueError: The run was validated on other images, or by an older version.
     """
     path = run / CAPTIONS
-    captions = json.loads(path.read_text()) if path.is_file() else {}
+    captions = read_json(path, table(text), ANEW) if path.is_file() else {}
     if missing := [i.image_id for i in images if i.image_id not in captions]:
         raise ValueError(
             f"{path} has no caption of {len(missing)} of {len(images)} images of dev "
@@ -82,6 +83,5 @@ def write_scores(
     """Scores the captions of dev and keeps the scores; returns them."""
     scores = score_images(images, captions, metrics, score)
     content = {"dev": scores, "version": __version__}
-    text = json.dumps(content, indent=2) + "\n"
-    write_whole(folder / SCORES, text.encode())
+    write_json(folder / SCORES, content)
     return scores

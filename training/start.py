@@ -1,22 +1,24 @@
 """How a training begins: anew, from another captioner, or where it stopped."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from command_line import WHOLE, Part
 from config import Config, choose, whole_number
 from dataset import DATASETS, CaptionedImage
 from dataset.vocabulary import Vocabulary
+from files.locks import refuse_same
+from files.writing import check_room, current_file, finish_change, holds_something
 from models.captioner import Captioner, load_captioner
 from models.decoders import DECODERS
 from models.encoders import ENCODERS, build_encoder
-from models.run_files import find_encoder, load_weights, shipped_captioners
-from training.callbacks import BACKUP
-from training.dev_scores import CAPTIONS, SCORES
+from models.run_files import OF_TRAINING, find_encoder, shipped_captioners
+from models.weights import load_weights
+from training.dev_scores import SCORES
 from training.objectives import objective_of
 
 SETTLED = {  # what a run fixes: the option of train.py and its field
@@ -100,6 +102,7 @@ def find_start(options: TrainingOptions) -> Captioner | None:
     check_folder(options.run, options.overwrite)
     if options.start is None:
         return None
+    refuse_same([Path(options.start)], options.run, is_folder=True)
     refuse_settled("--from", ("--config", "--encoder-weights"), options)
     return tune(options.start, list_settings(options))
 
@@ -110,8 +113,12 @@ def check_unfinished(run: Path) -> None:
     Raises:
         ValueError: Which of both.
     """
+    finish_change(run)
     if not (run / "config.json").is_file():
-        raise ValueError(f"--resume: there is no run in {run}.")
+        raise ValueError(
+            f"--resume: there is no run in {run}, or it was stopped before it began. "
+            "Begin it with the same command without --resume."
+        )
     if (run / SCORES).is_file():
         raise ValueError(
             f"--resume: the run in {run} is finished. Train a new one from it with "
@@ -126,13 +133,13 @@ def check_folder(run: Path, overwrite: bool) -> None:
         ValueError: The folder holds a run and is not to be overwritten, or holds
             something else.
     """
-    if (run / "config.json").is_file():
+    if current_file(run, "config.json").is_file():
         if not overwrite:
             raise ValueError(
                 f"{run} holds a run already. Go on with it (--resume), replace it "
                 "(--overwrite) or name another folder (--run)."
             )
-    elif run.exists() and (not run.is_dir() or any(run.iterdir())):
+    elif holds_something(run):
         raise ValueError(
             f"{run} is no run (it has no config.json); expected a new or empty folder, "
             "or a run. Name another folder with --run."
@@ -246,12 +253,19 @@ def start_encoder(config: Config, weights: str) -> keras.Model:
 
 
 def start_run(captioner: Captioner, run: Path) -> None:
-    """Writes the untrained captioner and removes the rest of a run it replaces."""
-    if (run / "config.json").is_file():
-        shutil.rmtree(run / "logs", ignore_errors=True)
-        for name in (BACKUP, "history.csv", CAPTIONS, SCORES):
-            (run / name).unlink(missing_ok=True)
-    captioner.save_run(run)
+    """Writes the untrained captioner; what a run before left goes with the change."""
+    captioner.save_run(run, removed=OF_TRAINING)
+
+
+def check_run_room(captioner: Captioner, run: Path) -> None:
+    """Refuses a disk too small for the weights, twice, and the optimizer's state.
+
+    Raises:
+        WriteError: The disk has too little room.
+    """
+    values = sum(weight.size for weight in map(np.asarray, captioner.weights))
+    trained = sum(int(np.prod(v.shape)) for v in captioner.trainable_variables)
+    check_room(run, 4 * (3 * values + 3 * trained), "The run")
 
 
 def learning_rate(config: Config, num_steps: int):

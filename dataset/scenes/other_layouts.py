@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dataset.coco import ENTITIES_FILE
-from dataset.files import whole_folder, write_lines
 from dataset.images import IMAGE_SIZE
 from dataset.problems import DatasetError
 from dataset.records import Box
@@ -24,6 +23,7 @@ from dataset.scenes.scenes import (
     scene_seed,
 )
 from dataset.vocabulary import split_words
+from files.writing import whole_folder, write_lines
 
 CATEGORIES = {kind: number for number, kind in enumerate(sorted(KINDS), start=1)}
 

@@ -19,21 +19,35 @@ import numpy as np
 from PIL import Image
 
 from config import Config
-from dataset.files import whole_folder, write_lines
 from dataset.flickr import read_flickr
 from dataset.images import IMAGE_SIZE
 from dataset.masks import compress
 from dataset.problems import DatasetError
 from dataset.progress import progress
-from dataset.records import Box, CaptionedImage, Dataset, ObjectBox, Source
+from dataset.records import (
+    Box,
+    CaptionedImage,
+    Dataset,
+    ObjectBox,
+    Source,
+    share_of_image,
+)
 from dataset.scenes.captions import SceneObject, plural, write_captions
 from dataset.scenes.drawing import KINDS, draw_scene
 from dataset.scenes.layout import Bias, compose
+from files import values
+from files.messages import DAMAGE, FileError, reason_of
+from files.reading import read_json
+from files.writing import whole_folder, write_lines
 
 SOURCE = Source(*["python -m dataset.scenes --output DIR"] * 4)
 VERSION = 1  # raised whenever the same seed gives another scene
 SPLITS = ("train", "dev", "test")
 MAX_IMAGES = 1_000_000  # of one split; keeps the seeds of the splits apart
+ANEW = "Delete the folder and render it anew."
+_OBJECT = dict.fromkeys(("kind", "colour", "size"), values.filled)
+_OBJECT["box"] = values.items(values.number, least=4, most=4)
+FACTS = values.record({"objects": values.items(values.record(_OBJECT), least=1)})
 _MASK_PALETTE = (0, 0, 0, 230, 60, 60, 60, 160, 230, 250, 210, 60, 90, 190, 90)
 
 
@@ -239,20 +253,34 @@ def read_scenes(
 
 def _read_masks(image: CaptionedImage) -> Iterator[np.ndarray]:
     """Yields the bool masks (224, 224) of the objects of a rendered scene."""
-    with Image.open(_objects_path(image, ".png")) as masks:
-        indices = np.asarray(masks)
+    path = _objects_path(image, ".png")
+    try:
+        with Image.open(path, formats=("PNG",)) as masks:
+            if masks.mode != "P" or masks.size != (IMAGE_SIZE, IMAGE_SIZE):
+                raise ValueError(f"it is {masks.mode} of {masks.size} pixels")
+            indices = np.asarray(masks)
+    except DAMAGE as error:
+        raise DatasetError(f"{path} is damaged ({reason_of(error)}). {ANEW}") from error
     for number in itertools.count(1):
         yield indices == number
 
 
 def _objects_of(image: CaptionedImage) -> tuple[ObjectBox, ...]:
-    facts = json.loads(_objects_path(image, ".json").read_text("utf-8"))
-    return tuple(
-        ObjectBox(
-            _phrases(o["kind"], o["colour"], o["size"]), Box(*o["box"]), compress(mask)
+    path = _objects_path(image, ".json")
+    try:
+        facts = read_json(path, FACTS, ANEW)
+        return tuple(
+            ObjectBox(
+                _phrases(o["kind"], o["colour"], o["size"]),
+                share_of_image(o["box"], 1, 1),
+                compress(mask),
+            )
+            for o, mask in zip(facts["objects"], _read_masks(image), strict=False)
         )
-        for o, mask in zip(facts["objects"], _read_masks(image), strict=False)
-    )
+    except FileError as error:
+        raise DatasetError(str(error)) from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged ({error}). {ANEW}") from error
 
 
 def _phrases(kind: str, colour: str, size: str) -> tuple[str, ...]:
@@ -262,7 +290,7 @@ def _phrases(kind: str, colour: str, size: str) -> tuple[str, ...]:
 def _objects_path(image: CaptionedImage, suffix: str) -> Path:
     path = image.path.parent.parent / "objects" / f"{image.image_id}{suffix}"
     if not path.is_file():
-        raise DatasetError(f"{path} is missing; delete the folder and render it anew.")
+        raise DatasetError(f"{path} is missing. {ANEW}")
     return path
 
 

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import keras
 
 from config import Config, choose
 from dataset.images import IMAGE_SIZE
+from files.hdf5 import check_weights
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
+from models.weights import check_finite
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR
 
@@ -91,6 +94,8 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
             downloaded.
     """
     kind = choose("encoder", config.encoder, ENCODERS)
+    if weights is not None and h5py.is_hdf5(str(weights)):
+        check_weights(Path(weights))
     try:
         base = kind.build(
             include_top=False,
@@ -103,6 +108,8 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
             f"The encoder's weights {str(weights)!r} cannot be loaded: {reason} "
             "Name a file of them with --encoder-weights."
         ) from error
+    if weights is not None:
+        check_finite(base, weights)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.files import write_whole
+from files.writing import write_whole
 from keras_lrp import PRECISIONS, __version__
 
 PRECISION = PRECISIONS[0]  # float32

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from config import not_negative, whole_number
+from config import MAX_BEAM, not_negative, whole_number
 
 IMPOSSIBLE = -np.inf
 
@@ -35,7 +35,7 @@ def check_search(
         ValueError: Which number, what was expected and what was received.
     """
     if beam_size is not None:
-        whole_number("beam_size", beam_size)
+        whole_number("beam_size", beam_size, most=MAX_BEAM)
     if length_penalty is not None:
         not_negative("length_penalty", length_penalty)
 

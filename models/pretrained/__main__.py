@@ -3,12 +3,13 @@
 python -m models.pretrained
 """
 
-import json
 import sys
 from pathlib import Path
 
 from command_line import make_parser
 from config import Config
+from files.reading import read_json
+from files.values import number, record
 from models.run_files import shipped_captioners
 
 SCORES = ("cider", "bleu_4", "meteor", "rouge_l")
@@ -17,7 +18,8 @@ SCORES = ("cider", "bleu_4", "meteor", "rouge_l")
 def describe(folder: Path) -> list[str]:
     """Returns the cells of a captioner's row in the table."""
     config = Config.from_json(folder / "config.json")
-    scores = json.loads((folder / "scores.json").read_text())["dev"]
+    check = record({"dev": record(dict.fromkeys(SCORES, number))})
+    scores = read_json(folder / "scores.json", check)["dev"]
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     return [
         folder.name,

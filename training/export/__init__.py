@@ -4,18 +4,17 @@ The weights of several runs that began with the same one are averaged.
 Source: Wortsman et al. 2022 (arXiv 2203.05482), model soups.
 """
 
-import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dataset.files import write_whole
+from files.locks import locked, refuse_same
+from files.writing import check_room, holds_something, write_json, write_whole
 from models.captioner import Captioner, load_captioner
-from models.run_files import SHARED_ENCODER
+from models.run_files import OF_TRAINING, SHARED_ENCODER
 from training.data import encode_images, read_split
 from training.dev_scores import SCORES, Score, Scores, caption_images, write_scores
 
@@ -68,19 +67,28 @@ def export(options: ExportOptions, score: Score) -> Scores:
                 f"{run} holds no finished run (it has no {SCORES}). Finish it with "
                 f"train.py --run {run} --resume."
             )
-    if output.exists() and not options.overwrite:
+    if holds_something(output) and not options.overwrite:
         raise ValueError(
             f"{output} exists. Replace it (--overwrite) or name another (--output)."
         )
+    refuse_same(list(runs), output, is_folder=True)
+    check_room(output)
+    with locked(output, is_folder=True):
+        return _export(options, score)
+
+
+def _export(options: ExportOptions, score: Score) -> Scores:
+    """Does the work of `export`; the output is held."""
+    runs, output = options.runs, options.output
     captioner = average(runs, options.shares or [1 / len(runs)] * len(runs))
     if options.length_penalty is not None:
         changed = captioner.config.replace(length_penalty=options.length_penalty)
         captioner.config = changed
     images = read_split(captioner.config, options.data_dir, "dev")
-    captioner.save_run(output, half=True)
+    captioner.save_run(output, half=True, removed=OF_TRAINING)
     if options.encoder_of is not None:
         share_encoder(output, options.encoder_of)
-    shutil.copyfile(runs[-1] / "history.csv", output / "history.csv")
+    write_whole(output / "history.csv", (runs[-1] / "history.csv").read_bytes())
     shipped = load_captioner(output)
     encoded = encode_images(shipped, images, options.cache_dir)
     captions = caption_images(shipped, encoded)
@@ -135,6 +143,5 @@ def share_encoder(folder: Path, name: str) -> None:
             f"--encoder-of: the encoder of {name} is not that of {folder}; leave the "
             "option out."
         )
-    reference = json.dumps({"captioner": name}) + "\n"
-    write_whole(folder / SHARED_ENCODER, reference.encode())
+    write_json(folder / SHARED_ENCODER, {"captioner": name}, indent=None)
     (folder / "encoder.weights.h5").unlink()

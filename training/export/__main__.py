@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from command_line import (
+    ANEW,
     add_cache_option,
     fill_options,
     make_parser,
@@ -77,7 +78,7 @@ def run(options: ExportOptions) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("training.export", lambda: run(parse(argv)))
+    return run_script("training.export", lambda: run(parse(argv)), ANEW)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Broken inputs and failing machines: what the project's readers and scripts do."""

@@ -1,0 +1,66 @@
+"""Short words for long values, and plain ones for errors of the system."""
+
+import errno
+import reprlib
+import tokenize
+from pathlib import Path
+
+LONGEST = 60  # characters of a value that a message shows
+
+DAMAGE = (  # what libraries raise while they read a damaged file
+    *(OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError),
+    *(ArithmeticError, MemoryError, AssertionError, EOFError, SyntaxError),
+    tokenize.TokenError,  # of the head of an array
+)
+_REASONS = {
+    errno.ENOSPC: "no space is left on the disk. Free some, or name another folder",
+    errno.EDQUOT: "the quota of the disk is used up. Free some, or name another folder",
+    errno.EROFS: "the disk is read-only. Name a folder on another one",
+    errno.EACCES: "permission is denied. Allow it, or name another folder",
+    errno.EPERM: "permission is denied. Allow it, or name another folder",
+    errno.ENOENT: "there is no such file or folder. Check the name",
+    errno.ENOTDIR: "a part of its path is no folder. Name another folder",
+    errno.EEXIST: "a file of this name is in the way. Name another folder",
+    errno.EISDIR: "it is a folder. Name a file",
+    errno.ENOTEMPTY: "its folder has come to hold other files. Name another folder",
+    errno.ENAMETOOLONG: "its name is too long. Name a shorter one",
+    errno.EIO: "the disk failed. Check it, and try again",
+}
+
+
+class FileError(ValueError):
+    """A file that cannot be used: the message has its name, the fault, the way out."""
+
+
+class WriteError(OSError):
+    """A file that cannot be written: the message has its name and the way out."""
+
+
+def shortened(value: object, longest: int = LONGEST) -> str:
+    """Returns how a message shows a value: a text in quotes, and nothing long."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = longest
+    try:
+        text = short.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = f"a {type(value).__name__} with too many digits"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def reason_of(error: Exception) -> str:
+    """Returns in one line why something failed, without numbers of the system."""
+    if isinstance(error, OSError) and error.errno in _REASONS:
+        return _REASONS[error.errno]
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text. Save it as UTF-8"
+    text = error.strerror if isinstance(error, OSError) else None
+    text = " ".join((text or str(error) or type(error).__name__).split())
+    return text if len(text) <= 5 * LONGEST else f"{text[: 5 * LONGEST]}..."
+
+
+def describe(error: Exception) -> str:
+    """Returns the message of an error, with the file that the system names."""
+    if isinstance(error, OSError) and error.errno is not None:
+        name = "" if error.filename is None else f"{Path(str(error.filename))}: "
+        return f"{name}{reason_of(error)}."
+    return str(error)
