@@ -198,7 +198,7 @@ def test_scores_record_the_precision(scenes, output, capsys):
     assert run(output, scenes, *options, "--precision", "bfloat16") == 0
     assert read(output)["precision"] == "bfloat16"
     assert run(output, scenes, *options, "--resume") == 2
-    assert "with precision bfloat16; received None" in capsys.readouterr().err
+    assert "with precision 'bfloat16'; received None" in capsys.readouterr().err
     options[1] = "attention"
     assert run(output, scenes, *options, "--precision", "bfloat16", "--overwrite") == 2
     assert "gradient_x_input, guided_grad_cam take; rec" in capsys.readouterr().err

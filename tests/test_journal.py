@@ -47,7 +47,7 @@ def test_other_settings_are_refused(journal):
     with pytest.raises(ValueError, match="computed with split None; received 'dev'"):
         journal.read(SETTINGS | {"split": "dev"})
     journal.start(SETTINGS | {"precision": "bfloat16"})
-    with pytest.raises(ValueError, match="precision bfloat16; received None"):
+    with pytest.raises(ValueError, match="precision 'bfloat16'; received None"):
         journal.read(SETTINGS)
 
 

@@ -110,8 +110,8 @@ def read_boxes(folder: Path) -> dict[str, list]:
     wanted = {str(image["id"]) for image in COCO["images"]}
     found = read_instances(folder / "instances.json", wanted)
     return {
-        key: [(*one.phrases, tuple(map(float, one.box))) for one in boxes]
-        for key, boxes in found.items()
+        key: [(*one.phrases, tuple(map(float, one.box))) for one in entry.objects]
+        for key, entry in found.items()
     }
 
 

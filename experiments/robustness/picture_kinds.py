@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from dataset.images import load_image
+from dataset.masks import masks_of
 from dataset.scenes import write_scenes
-from dataset.scenes.scenes import read_masks, read_scenes
+from dataset.scenes.scenes import read_scenes
 from experiments.robustness.box_kinds import are_boxes
 from experiments.robustness.kinds import (
     REFUSED,
@@ -128,12 +129,12 @@ def read_scene(folder: Path) -> tuple:
     """Reads objects and masks."""
     (image,) = read_scenes(folder, "dev", with_objects=True)
     boxes = [(one.phrases, tuple(one.box)) for one in image.objects]
-    return boxes, read_masks(image).shape
+    return boxes, [mask.shape for mask in masks_of(image.objects)]
 
 
 def _is_scene(found: tuple) -> bool:
-    boxes, shape = found
-    return are_boxes({"": [(p[0], b) for p, b in boxes]}) and shape[0] == len(boxes)
+    boxes, shapes = found
+    return are_boxes({"": [(p[0], b) for p, b in boxes]}) and len(shapes) == len(boxes)
 
 
 def _mask(make):
