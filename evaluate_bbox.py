@@ -21,7 +21,7 @@ from evaluation.score_tables import (
     table_lines,
     to_csv,
 )
-from models import Captioner, explain, load_captioner
+from models import BaseCaptioner, explain, load_captioner
 from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
@@ -76,7 +76,7 @@ def score_caption(options: LocalizationOptions, image: ExplainedImage) -> dict:
     words = score_words(
         image.words, record.objects, explanations, masks, options.as_released
     )
-    return {"caption": " ".join(image.words), "words": words}
+    return {"caption": image.text, "words": words}
 
 
 def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None:
@@ -94,11 +94,11 @@ def write_tables(files: ScoreFiles, settings: dict, records: list[dict]) -> None
 
 
 def draw_examples(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     images: Sequence[CaptionedImage],
     records: list[dict],
     methods: Sequence[str],
-    lrp_preset: str,
+    rules: dict,
 ) -> bytes:
     """Explains each method's best and worst words once more and draws them."""
     paths = {image.image_id: image.path for image in images}
@@ -111,7 +111,7 @@ def draw_examples(
             method,
             record["caption"],
             [name],
-            lrp_preset=lrp_preset,
+            **rules,
         )
         inside, area = scores[method][RANKED_BY], scores[CHANCE][RANKED_BY]
         facts = f"{percent(inside)} inside, area {percent(area)}"
@@ -141,9 +141,8 @@ def run(options: LocalizationOptions) -> list[str]:
     if not all_words(records):
         return [*problems, "No caption names an object that has a box: no scores."]
     write_tables(files, settings, records)
-    examples = draw_examples(
-        captioner, images, records, settings["methods"], options.lrp_preset
-    )
+    rules = {"lrp_preset": options.lrp_preset, "decoder_rules": options.decoder_rules}
+    examples = draw_examples(captioner, images, records, settings["methods"], rules)
     files.write("-examples.png", examples)
     print(*files.written, sep="\n")
     return problems

@@ -24,13 +24,13 @@ from command_line import (
     run_script,
     split_names,
 )
-from dataset.images import ImageError, list_images, load_image
+from dataset.images import ImageError, list_images
 from dataset.progress import progress
-from models import Captioner, explain_each, load_captioner
+from models import BaseCaptioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
-from models.explainers.methods import LRP_PRESET, choose_methods
-from scoring.options import add_method_option, add_preset_option
+from models.explainers.methods import choose_methods, choose_rules
+from scoring.options import add_method_option, add_rule_options
 
 INDEX = "index.html"  # in the output, of several photos
 
@@ -44,7 +44,8 @@ class ExplainOptions:
         model: The captioner, see `load_captioner`.
         method: Names from METHODS separated by commas, or "all"; see
             `choose_methods`.
-        lrp_preset: The encoder's rules in the method lrp.
+        lrp_preset: The encoder's rules in the method lrp; None for its own.
+        decoder_rules: The decoder's rules in LRP; None for its own.
         caption: The text to explain; the captioner's own if None.
         words: These of it, separated by commas; all if None. Those that it lacks are
             left out.
@@ -59,7 +60,8 @@ class ExplainOptions:
     images: tuple[str, ...]
     model: str = DEFAULT_MODEL
     method: str = "lrp"
-    lrp_preset: str = LRP_PRESET
+    lrp_preset: str | None = None
+    decoder_rules: str | None = None
     caption: str | None = None
     words: str | None = None
     contrast: str | None = None
@@ -69,12 +71,13 @@ class ExplainOptions:
     shard: Part = WHOLE
     output: Path = Path("explanations")
 
-    def settings_of(self, photo: Path) -> dict:
+    def settings_of(self, photo: Path, captioner: BaseCaptioner) -> dict:
         """Returns what the explanations of a photo depend on, as JSON keeps it."""
-        return {
+        rules = choose_rules(captioner, self.lrp_preset, self.decoder_rules)
+        settings = {
             "model": self.model,
             "method": self.method,
-            "lrp_preset": self.lrp_preset,
+            "lrp_preset": rules.encoder,
             "caption": self.caption,
             "words": self.words,
             "contrast": self.contrast,
@@ -82,6 +85,9 @@ class ExplainOptions:
             "photo": str(photo),
             "bytes": photo.stat().st_size,
         }
+        if rules.decoder != "epsilon":  # which earlier folders had, and did not say
+            settings["decoder_rules"] = rules.decoder
+        return settings
 
 
 def parse(argv: list[str] | None) -> ExplainOptions:
@@ -109,7 +115,7 @@ def parse(argv: list[str] | None) -> ExplainOptions:
         metavar="N",
         help="of the search for the caption; default: the model's own",
     )
-    add_preset_option(parser)
+    add_rule_options(parser)
     add(
         "--output",
         type=Path,
@@ -166,8 +172,10 @@ def name_pairs(
     return pairs
 
 
-def check_words(captioner: Captioner, options: ExplainOptions) -> None:
-    """Refuses texts that no photo can be explained with."""
+def check_options(captioner: BaseCaptioner, options: ExplainOptions) -> None:
+    """Refuses texts and rules that no photo can be explained with."""
+    choose_methods(options.method, captioner)
+    choose_rules(captioner, options.lrp_preset, options.decoder_rules)
     if options.caption is not None:
         known_tokens(captioner, options.caption)
     if options.contrast is not None:
@@ -175,7 +183,7 @@ def check_words(captioner: Captioner, options: ExplainOptions) -> None:
 
 
 def explain_photos(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     pairs: list[tuple[Path, Path]],
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
@@ -197,11 +205,11 @@ def explain_photos(
 
 
 def explain_photo(
-    captioner: Captioner, photo: Path, folder: Path, options: ExplainOptions
+    captioner: BaseCaptioner, photo: Path, folder: Path, options: ExplainOptions
 ) -> tuple[str, list[Path]]:
     """Explains a photo unless it is to be resumed and is whole; returns its caption."""
-    image = load_image(photo)
-    settings = options.settings_of(photo)
+    image = captioner.load_photo(photo)
+    settings = options.settings_of(photo, captioner)
     caption = report.finished_caption(folder, settings)
     if options.resume and caption is not None:
         return caption, []
@@ -214,6 +222,7 @@ def explain_photo(
         options.contrast,
         options.beam_size,
         options.lrp_preset,
+        options.decoder_rules,
     )
     paths = report.write_photo(folder, explanations, settings)
     return explanations[0].caption, paths
@@ -225,7 +234,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
     yield from problems
     pairs = name_pairs(photos, options)
     captioner = load_captioner(options.model)
-    check_words(captioner, options)
+    check_options(captioner, options)
     paths, problems = explain_photos(captioner, pairs, options)
     for path in paths:
         print(path)

@@ -6,6 +6,7 @@ import struct
 import warnings
 import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,11 @@ class ImageError(ValueError):
     """An image file that cannot be read; the message names the file and the reason."""
 
 
-def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
+def load_image(
+    path: str | Path,
+    size: int = IMAGE_SIZE,
+    resize: Callable[[Image.Image], Image.Image] | None = None,
+) -> np.ndarray:
     """Reads a photograph and resizes it plainly, as the paper does.
 
     Args:
@@ -55,9 +60,11 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
             transparent is laid on white. Grey of more than 8 bits is scaled by its
             range.
         size: Height and width of the result in pixels.
+        resize: Resizes the upright RGB picture in another way; `size` then says
+            nothing.
 
     Returns:
-        uint8 RGB pixels (size, size, 3).
+        uint8 RGB pixels (size, size, 3), or of the other way's size.
 
     Raises:
         ImageError: The file is missing, empty, truncated, no image, has more than
@@ -73,6 +80,8 @@ def load_image(path: str | Path, size: int = IMAGE_SIZE) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
             pixels = _read_pixels(path)
+            if resize is not None:
+                return np.asarray(resize(pixels))
             return np.asarray(pixels.resize((size, size), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise ImageError(

@@ -14,6 +14,8 @@ METHOD_LABELS = {
     "grad_cam": "Grad-CAM",
     "guided_grad_cam": "Guided Grad-CAM",
     "attention": "Attention",
+    "attention_mean": "Attention, all layers",
+    "attention_rollout": "Attention rollout",
     "occlusion": "Occlusion",
 }
 
@@ -22,8 +24,12 @@ def method_label(explanation) -> str:
     """Returns a method's name as a reader knows it, and what it contrasts with."""
     method = explanation.method
     label = METHOD_LABELS.get(method, method.replace("_", " "))
-    if explanation.lrp_preset is not None:
-        label += f" ({explanation.lrp_preset})"
+    preset, rules = explanation.lrp_preset, explanation.decoder_rules
+    if rules == "epsilon" and not explanation.has_pieces:
+        rules = None  # all that a decoder of whole words has
+    named = list(filter(None, (preset, rules)))
+    if named:
+        label += f" ({', '.join(named)})"
     contrast = explanation.contrast
     return label if contrast is None else f"{label}, rather than {contrast}"
 

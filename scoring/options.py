@@ -15,12 +15,13 @@ from command_line import (
     positive,
 )
 from dataset import DATASETS, CaptionedImage
-from models import LRP_PRESETS, METHODS, Captioner
+from keras_lrp import RELEVANCE_RULES
+from models import LRP_PRESETS, METHODS, BaseCaptioner
 from models.explainers.methods import (
     ALL,
     EXTRAS,
-    LRP_PRESET,
     choose_methods,
+    choose_rules,
     split_methods,
 )
 from scoring.captioning import fingerprint
@@ -40,7 +41,8 @@ class ScoringOptions:
         split: train, dev or test.
         limit: Of the images; None for all.
         methods: Names from METHODS separated by commas, or "all".
-        lrp_preset: The encoder's rules in the method lrp.
+        lrp_preset: The encoder's rules in the method lrp; None for its own.
+        decoder_rules: The decoder's rules in LRP; None for its own.
         batch_size: Images encoded and described together.
         shard: The part of the images that is scored.
         merge: The outputs of shards, whose scores are taken over.
@@ -55,7 +57,8 @@ class ScoringOptions:
     split: str = "dev"
     limit: int | None = None
     methods: str = "all"
-    lrp_preset: str = LRP_PRESET
+    lrp_preset: str | None = None
+    decoder_rules: str | None = None
     batch_size: int = 8
     shard: Part = WHOLE
     merge: tuple[Path, ...] = ()
@@ -102,7 +105,7 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
     add("--split", choices=SPLITS, default="dev", help="which of its images")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add_method_option(parser, "methods", ALL)
-    add_preset_option(parser)
+    add_rule_options(parser)
     add(
         "--batch-size",
         type=positive,
@@ -116,13 +119,19 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def add_preset_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --lrp-preset."""
+def add_rule_options(parser: argparse.ArgumentParser) -> None:
+    """Adds --lrp-preset and --decoder-rules."""
     parser.add_argument(
         "--lrp-preset",
         choices=LRP_PRESETS,
-        default=LRP_PRESET,
-        help="the encoder's rules in the method lrp",
+        help="the rules of a convolutional encoder in the method lrp; default: "
+        f"{LRP_PRESETS[0]}",
+    )
+    parser.add_argument(
+        "--decoder-rules",
+        choices=RELEVANCE_RULES,
+        help="the rules of the decoder, and of a vision Transformer, in the method "
+        "lrp; default: the decoder's own",
     )
 
 
@@ -135,14 +144,18 @@ def read_images(
     return options.shard.of(images[: options.limit])
 
 
-def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
+def scoring_settings(captioner: BaseCaptioner, options: ScoringOptions) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
     methods = choose_methods(options.methods, captioner)
-    return {
+    rules = choose_rules(captioner, options.lrp_preset, options.decoder_rules)
+    settings = {
         "model": options.model,
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,
         "methods": methods,
-        "lrp_preset": options.lrp_preset if "lrp" in methods else None,
+        "lrp_preset": rules.encoder if "lrp" in methods else None,
     }
+    if rules.decoder != "epsilon":  # which earlier runs had, and did not say
+        settings["decoder_rules"] = rules.decoder
+    return settings

@@ -50,6 +50,8 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "words_read": (START, *words[:-1]),
         "method": method,
         "lrp_preset": None,
+        "decoder_rules": None,
+        "has_pieces": False,
         "contrast": None,
     }
     return SimpleNamespace(**(names | arrays | changes))

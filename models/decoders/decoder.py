@@ -62,10 +62,12 @@ class Decoder(keras.Model):
     Attributes:
         part_names: The names of the parts that `read` hands over.
         attention_maps: The names of its attention maps.
+        relevance_rules: Keys of `RELEVANCE_RULES` that explain it, the default first.
     """
 
     part_names: tuple[str, ...] = ()
     attention_maps: tuple[str, ...] = ()
+    relevance_rules: tuple[str, ...] = ("epsilon",)
 
     def __init__(self, config: Config, vocabulary_size: int, feature_channels: int):
         super().__init__(name="decoder", dtype=config.dtype_policy)
