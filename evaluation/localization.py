@@ -62,10 +62,26 @@ def locate(
         boxes: Their edges in the order of `Box`, as shares of the image's width and
             height.
         size: The height and width of the image in pixels.
-        masks: The exact pixels of the objects where they are known, bool (N, H, W).
+        masks: The exact pixels of the objects where they are known, bool (N, h, w);
+            they may be of another size.
     """
     found = np.stack([_fill_box(Box(*box), size) for box in boxes])  # (N, H, W)
-    return Location(found, (found if masks is None else masks).any(axis=0))
+    exact = found if masks is None else _resample(masks, size)
+    return Location(found, exact.any(axis=0))
+
+
+def _resample(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Takes of masks (N, h, w) what lies at the centres of the pixels of a size."""
+    lengths = zip(size, masks.shape[1:], strict=True)
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in lengths
+    )
+    found = masks[:, rows[:, None], columns]
+    lost = masks.any((1, 2)) & ~found.any((1, 2))  # smaller than a pixel
+    for number in np.flatnonzero(lost):
+        row, column = np.argwhere(masks[number])[0] * size // masks.shape[1:]
+        found[number, row, column] = True
+    return found
 
 
 def _fill_box(box: Box, size: tuple[int, int]) -> np.ndarray:

@@ -12,6 +12,9 @@ from models.sentence import Sentence
 
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 TOKENIZER_FILES = (TOKENIZER, "vocab.txt", "vocab.json", "merges.txt", CONFIG)
+ODD_BLANKS = tuple((f" {sign}", sign) for sign in (".", "?", "!", ","))
+ODD_BLANKS += ((" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"))
+ODD_BLANKS += tuple((f" '{end}", f"'{end}") for end in ("s", "ve", "re"))
 # A word with its hyphens and apostrophes, or several signs in a row.
 _WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*|[^\w\s]+|_+")
 
@@ -25,12 +28,19 @@ class Pieces:
         start: The token before the first one.
         ends: The tokens after the last one.
         padding: The token that fills up.
+        cleans: Whether blanks before signs are taken away.
     """
 
     def __init__(
-        self, tokenizer, size: int, start: int, ends: Sequence[int], padding: int
+        self,
+        tokenizer,
+        size: int,
+        start: int,
+        ends: Sequence[int],
+        padding: int,
+        cleans: bool = True,
     ):
-        self._tokenizer, self._size = tokenizer, size
+        self._tokenizer, self._size, self._cleans = tokenizer, size, cleans
         self.start, self.ends, self.padding = start, tuple(ends), padding
 
     def __len__(self) -> int:
@@ -92,15 +102,23 @@ class Pieces:
 
     def _decode(self, tokens: np.ndarray) -> tuple[str, list[int]]:
         """Returns the text, and where in it each token's own text begins."""
-        whole = self._tokenizer.decode(tokens.tolist(), skip_special_tokens=True)
-        lead = len(whole) - len(whole.lstrip())
-        text = whole.strip()
+        numbers = tokens.tolist()
+        text = self._tokenizer.decode(numbers, skip_special_tokens=True).strip()
+        text = _without_odd_blanks(text) if self._cleans else text
+        letters = [place for place, letter in enumerate(text) if not letter.isspace()]
         starts = []
-        for count in range(len(tokens)):
-            known = tokens[:count].tolist()
-            before = self._tokenizer.decode(known, skip_special_tokens=True)
-            starts.append(min(max(len(before) - lead, 0), max(len(text) - 1, 0)))
+        for count in range(len(numbers)):  # blanks may go, letters stay as many
+            before = self._tokenizer.decode(numbers[:count], skip_special_tokens=True)
+            known = sum(not letter.isspace() for letter in before)
+            starts.append(letters[min(known, len(letters) - 1)] if letters else 0)
         return text, starts
+
+
+def _without_odd_blanks(text: str) -> str:
+    """Takes away the blanks before signs, as the library of the publishers does."""
+    for odd, even in ODD_BLANKS:
+        text = text.replace(odd, even)
+    return text
 
 
 def load_pieces(
@@ -141,7 +159,13 @@ def load_pieces(
         )
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return Pieces(tokenizer, size, start, ends, padding)
+    cleans = _settings(folder).get("clean_up_tokenization_spaces", True)
+    return Pieces(tokenizer, size, start, ends, padding, cleans)
+
+
+def _settings(folder: Path) -> dict:
+    path = folder / CONFIG
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _read(tokenizers, folder: Path):
@@ -157,10 +181,7 @@ def _read(tokenizers, folder: Path):
 def _word_pieces(tokenizers, folder: Path):
     """Builds BERT's tokenizer."""
     words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    lower = True
-    if (folder / CONFIG).is_file():
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        lower = settings.get("do_lower_case", True)
+    lower = _settings(folder).get("do_lower_case", True)
     model = tokenizers.models.WordPiece(
         {word: number for number, word in enumerate(words)}, unk_token="[UNK]"
     )
