@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from conftest import IS_TENSORFLOW, tiny_captioner
 from PIL import Image
 from tiny_published import (
     CONFIGS,
@@ -24,6 +25,7 @@ import evaluate_bbox
 import examine_word
 import explain_image
 import inference
+from dataset.images import ImageError
 from dataset.scenes import write_scenes
 from keras_lrp.operations import RELEVANCE_RULES
 from models import METHODS, CaptionerError, explain, load_captioner
@@ -230,6 +232,8 @@ def test_photographs_are_prepared_in_both_forms(tmp_path):
     assert found.window(photo) == (slice(0, 32), slice(8, 40))
     expected = (photo[:, 8:40] / 255 - found.mean) / found.deviation
     np.testing.assert_allclose(found.apply(photo), expected, atol=1e-5)
+    with pytest.raises(ImageError, match="300x2 pixels is too narrow"):
+        found.resize(image.resize((300, 2)))
     with pytest.raises(CaptionerError, match=r"\(32, 32\) pixels; the encoder .* 48"):
         read_preprocessing(tmp_path, 48, "CLIP")
     path.write_text(json.dumps({"image_processor_type": "DonutImageProcessor"}))
@@ -377,6 +381,9 @@ def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
     assert e.words_read == ("<start>", *e.words)
     shared = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
     np.testing.assert_allclose(shared, e.logits, rtol=1e-4, atol=1e-4)
+    captioner.caption_features(captioner.encode([e.image]), 2)
+    if IS_TENSORFLOW:  # nothing is compiled for a step of its own
+        assert captioner._step.experimental_get_tracing_count() == 1
     own = e.preceding_words[1, 2]  # of "##board" and "skate" before it
     assert own != 0 and not e.preceding_words[0, 2:].any()
     alone = explain(
@@ -404,8 +411,6 @@ def test_other_scripts(folder, scenes, tmp_path, quick):
 
 
 def test_rules_that_a_decoder_lacks_are_refused():
-    from conftest import tiny_captioner
-
     captioner = tiny_captioner()
     photo = np.zeros((224, 224, 3), "uint8")
     with pytest.raises(ValueError, match="gamma are of Transformers; the decoder ada"):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import tokenizers
+import pytest
 
 from models.published.families import FAMILIES
 from models.published.slots import Slots
@@ -123,8 +123,9 @@ def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + content)
 
 
-def word_pieces() -> tokenizers.Tokenizer:
-    """BERT's tokenizer, with few words."""
+def word_pieces():
+    """BERT's tokenizer, with few words; needs requirements-published.txt."""
+    tokenizers = pytest.importorskip("tokenizers")
     vocabulary = {word: number for number, word in enumerate(SPECIAL + WORDS)}
     model = tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]")
     found = tokenizers.Tokenizer(model)

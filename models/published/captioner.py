@@ -23,8 +23,6 @@ from models.published.slots import fill
 from models.run_files import CaptionerError
 from models.sentence import Sentence, few_sizes
 
-PROCESSOR_OF = {"blip": "Blip", "git": "CLIP", "vision-encoder-decoder": "ViT"}
-
 
 class PublishedCaptioner(BaseCaptioner):
     """A captioner whose weights and settings others published.
@@ -194,6 +192,6 @@ def load_published(folder: Path) -> PublishedCaptioner:
         generation.end,
         network.padding,
     )
-    preprocessing = read_preprocessing(folder, encoder.image_size, PROCESSOR_OF[family])
+    preprocessing = read_preprocessing(folder, encoder.image_size, network.processor)
     fill(network.slots, read_arrays(folder), network.has_no_use_for, network.copies)
     return PublishedCaptioner(network, generation, pieces, preprocessing)

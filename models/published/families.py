@@ -77,6 +77,8 @@ class Network:
         end: The token after the last one.
         padding: The token that fills up.
         generation: The part of the configuration that says how captions are written.
+        processor: How photographs are prepared where their file names nothing; a key
+            of `PROCESSORS`.
     """
 
     encoder: VisionTransformer
@@ -88,6 +90,7 @@ class Network:
     end: int
     padding: int
     generation: dict
+    processor: str
 
     def has_no_use_for(self, name: str) -> bool:
         """Tells whether a published array belongs to something else."""
@@ -156,6 +159,7 @@ def build_blip(config: dict) -> Network:
         text["sep_token_id"],
         text["pad_token_id"],
         text,
+        "Blip",
     )
 
 
@@ -198,6 +202,7 @@ def build_git(config: dict) -> Network:
         text["eos_token_id"],
         text["pad_token_id"],
         text,
+        "CLIP",
     )
 
 
@@ -251,6 +256,7 @@ def build_vit_gpt2(config: dict) -> Network:
         ids["eos_token_id"],
         ids.get("pad_token_id", ids["eos_token_id"]),
         ids,
+        "ViT",
     )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dataset.images import ImageError
 from models.run_files import CaptionerError
 
 FILE = "preprocessor_config.json"
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 _CLIP_COLOURS = {"resample": 3, "image_mean": CLIP_MEAN, "image_std": CLIP_DEVIATION}
+NARROWEST = 50  # times as long as wide
 _HALF = (0.5, 0.5, 0.5)
 PROCESSORS = {  # what a file leaves out, by the kind of processor that it names
     "Blip": {"size": {"height": 384, "width": 384}, **_CLIP_COLOURS},
@@ -56,10 +58,19 @@ class Preprocessing:
     deviation: tuple[float, float, float]
 
     def resize(self, image: Image.Image) -> Image.Image:
-        """Resizes a picture; nothing is cut off."""
+        """Resizes a picture; nothing is cut off.
+
+        Raises:
+            ImageError: It is far too narrow to keep its shape.
+        """
         if isinstance(self.size, int):
             width, height = image.size
             short, long = sorted(image.size)
+            if long > NARROWEST * short:
+                raise ImageError(
+                    f"A photo of {width}x{height} pixels is too narrow; one side may "
+                    f"be {NARROWEST} times the other at most. Cut it."
+                )
             other = int(self.size * long / short)
             size = (self.size, other) if width <= height else (other, self.size)
         else:
