@@ -4,7 +4,9 @@ import itertools
 import json
 import os
 import pickle
+import sys
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,6 +198,25 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
         with pytest.raises(CaptionerError, match=reason):
             load_captioner(folder)
         (folder / "away").rename(folder / name)
+
+
+def test_a_published_captioner_of_the_hub(tmp_path, monkeypatch):
+    """A pickle is asked for only where the weights come in no other form."""
+    folder, asked = write_captioner(tmp_path / "git", "git"), []
+
+    def snapshot_download(name, allow_patterns, **options):
+        asked.append(set(allow_patterns))
+        return str(folder)
+
+    hub = SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    assert load_captioner("hf://someone/git").config.decoder == "git"
+    assert len(asked) == 2 and "pytorch_model.bin" not in asked[1]
+    assert {"model.safetensors", "tokenizer.json"} <= asked[1] - asked[0]
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CaptionerError, match="has no weights"):
+        load_captioner("hf://someone/git")
+    assert len(asked) == 5 and "pytorch_model.bin" in asked[4]
 
 
 def test_generation_settings(tmp_path):
