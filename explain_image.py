@@ -29,7 +29,8 @@ from dataset.progress import progress
 from models import BaseCaptioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
-from models.explainers.methods import choose_methods, choose_rules
+from models.explainers.methods import choose_methods
+from models.explainers.rules import choose_rules
 from scoring.options import add_method_option, add_rule_options
 
 INDEX = "index.html"  # in the output, of several photos

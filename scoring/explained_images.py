@@ -24,22 +24,22 @@ class ExplainedImage:
 
     Attributes:
         record: The image.
-        text: Its caption.
-        words: Of the caption, as they are compared with others (T,).
+        words: Of its caption, as they are compared with others (T,).
         explanations: One for each method, all of the same words; none where no word
             was chosen.
         encoded: What was explained; None where nothing was.
         tokens: The caption's ids (T,); None where nothing was explained.
         problem: Why the image or its caption cannot be used; else None.
+        text: The caption.
     """
 
     record: CaptionedImage
-    text: str = ""
     words: tuple[str, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     encoded: EncodedImage | None = None
     tokens: np.ndarray | None = None
     problem: str | None = None
+    text: str = ""
 
 
 def explain_images(
@@ -118,11 +118,11 @@ def _explain(
     encoded, text, words, tokens, problem = described
     steps = np.asarray(choose_steps(record, words), "int64")
     if not len(steps):
-        return ExplainedImage(record, text, words)
+        return ExplainedImage(record, words, text=text)
     if tokens is None:
-        return ExplainedImage(record, text, words, problem=f"{record.path}: {problem}")
+        return ExplainedImage(record, words, problem=f"{record.path}: {problem}")
     found = tuple(explain(encoded, tokens, steps))
-    return ExplainedImage(record, text, words, found, encoded, tokens)
+    return ExplainedImage(record, words, found, encoded, tokens, text=text)
 
 
 def _load(

@@ -21,9 +21,9 @@ from models.explainers.methods import (
     ALL,
     EXTRAS,
     choose_methods,
-    choose_rules,
     split_methods,
 )
+from models.explainers.rules import choose_rules
 from scoring.captioning import fingerprint
 
 SPLITS = ("test", "dev", "train")

@@ -407,6 +407,10 @@ def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
         assert captioner._step.experimental_get_tracing_count() == 1
     own = e.preceding_words[1, 2]  # of "##board" and "skate" before it
     assert own != 0 and not e.preceding_words[0, 2:].any()
+    captioner.decoder.rows_at_once = 4  # 8 tokens in two calls
+    parts = explain(captioner, photo, caption=text, decoder_rules="cp_lrp")
+    np.testing.assert_allclose(parts.pixels, e.pixels, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(parts.preceding_words, e.preceding_words, atol=1e-5)
     alone = explain(
         captioner, photo, caption=text, words=["ball"], decoder_rules="cp_lrp"
     )

@@ -100,21 +100,22 @@ def explain_decoder(
     sentence = captioner.sentence(tokens)
     places, words = sentence.places(steps)
     rows = np.arange(len(places))
-    seeds = np.zeros((few_sizes(len(rows)), len(captioner.vocabulary)), "float32")
-    seeds[rows, tokens[places]] = 1.0
-    if contrast is not None:
-        begins = np.diff(words, prepend=-1) > 0  # where two words differ first
-        other = contrast_token(captioner, contrast, tokens[places[begins]])
-        seeds[rows[~begins]] = 0.0
-        seeds[rows[begins], other] -= 1.0
+    calls, size = _divide(len(rows), captioner.decoder.rows_at_once)
+    seeds = np.zeros((calls * size, len(captioner.vocabulary)), "float32")
+    seeds[rows] = _seeds(captioner, tokens[places], words, contrast)
     padded = np.zeros(len(seeds), "int32")
     padded[rows] = places
     tokens_read = decoder_tokens(captioner, tokens)
     differentiate = captioner.make_once(
         ("decoder stage", operations), lambda: _compiled_stage(captioner, operations)
     )
-    found = differentiate(features, tokens_read, padded, seeds)
-    found = Differentiated(*(_first_rows(part, len(rows)) for part in found))
+    found = [
+        differentiate(features, tokens_read, *part)
+        for part in zip(np.split(padded, calls), np.split(seeds, calls), strict=True)
+    ]
+    found = Differentiated(
+        *(_joined(parts, len(rows)) for parts in zip(*found, strict=True))
+    )
     log_probabilities = found.log_probabilities[rows, tokens[places]]
     by_token = sentence.merge(found.by_word[:, : len(tokens)], steps)
     grid = (len(steps), *features.shape[1:3])
@@ -139,6 +140,26 @@ def explain_decoder(
     )
 
 
+def _seeds(captioner: BaseCaptioner, tokens, words, contrast) -> np.ndarray:
+    """Returns the weights of the explained sums of logits (P, V).
+
+    Args:
+        captioner: The model.
+        tokens: The explained ones (P,).
+        words: The number of each token's word (P,).
+        contrast: See `explain`; two words are compared where they begin.
+    """
+    rows = np.arange(len(tokens))
+    seeds = np.zeros((len(tokens), len(captioner.vocabulary)), "float32")
+    seeds[rows, tokens] = 1.0
+    if contrast is not None:
+        begins = np.diff(words, prepend=-1) > 0
+        seeds[rows[~begins]] = 0.0
+        other = contrast_token(captioner, contrast, tokens[begins])
+        seeds[rows[begins], other] -= 1.0
+    return seeds
+
+
 def _mean_of_tokens(sentence: Sentence, values: np.ndarray, steps) -> np.ndarray:
     """Averages values (P, L) over the tokens of each word: (R, L)."""
     if not sentence.has_pieces:
@@ -147,13 +168,20 @@ def _mean_of_tokens(sentence: Sentence, values: np.ndarray, steps) -> np.ndarray
     return sentence.merge(values, steps) / counts[:, None]
 
 
-def _first_rows(part, count: int):
-    """Returns the first rows of an array, or of each array by name, in numpy."""
-    if part is None:
+def _divide(count: int, most: int | None) -> tuple[int, int]:
+    """Returns into how many calls rows are divided, and the rows of each."""
+    calls = 1 if most is None else -(-count // most)
+    return calls, few_sizes(-(-count // calls))
+
+
+def _joined(parts: list, count: int):
+    """Returns the first rows of several calls' arrays, or arrays by name, in numpy."""
+    first = parts[0]
+    if first is None:
         return None
-    if isinstance(part, dict):
-        return {name: _first_rows(one, count) for name, one in part.items()}
-    return ops.convert_to_numpy(part)[:count]
+    if isinstance(first, dict):
+        return {name: _joined([part[name] for part in parts], count) for name in first}
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])[:count]
 
 
 def decoder_tokens(captioner: BaseCaptioner, tokens: np.ndarray) -> np.ndarray:

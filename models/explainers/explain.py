@@ -14,9 +14,9 @@ from models.explainers.methods import (
     METHODS,
     Method,
     choose_method,
-    choose_rules,
     refuse_methods,
 )
+from models.explainers.rules import choose_rules
 from models.generation.beam_search import check_search
 from models.sentence import Sentence
 

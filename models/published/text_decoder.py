@@ -35,11 +35,13 @@ class TextDecoder(keras.Model):
     Attributes:
         relevance_rules: The rules that explain it, the default first.
         longest: Of the captions that are written, in tokens.
+        rows_at_once: See `models.decoders.Decoder`.
     """
 
     part_names: tuple[str, ...] = ()
     attention_maps = ("last", "mean")
     relevance_rules = ("attn_lrp", "cp_lrp", "gamma", "epsilon")
+    rows_at_once = 12
 
     def __init__(
         self,
