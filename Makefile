@@ -83,3 +83,4 @@ bench: .venv/installed  ## Measures what the README reports.
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.lrp_inference_step
+	$(BIN)/python -m benchmarks.published
