@@ -13,7 +13,10 @@ from tqdm import tqdm
 
 Options = TypeVar("Options")
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
-MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
+MODEL_HELP = (
+    "a shipped captioner's name, a run directory, a published captioner's folder, or "
+    "hf://USER/MODEL"
+)
 
 
 class Part(NamedTuple):

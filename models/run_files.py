@@ -15,7 +15,23 @@ RUN_FILES = (
     "decoder.weights.h5",
 )
 SHARED_ENCODER = "encoder.json"  # names the shipped captioner with the same encoder
-
+PUBLISHED_FILES = (  # of other people's captioners
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+    "preprocessor_config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+PUBLISHED_PICKLES = (  # where the weights come in no other form
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model-*.bin",
+)
 
 HUB = "hf://"  # as Keras writes addresses of the Hugging Face Hub
 
@@ -42,14 +58,15 @@ def find_run(name: str | Path) -> Path:
     if not text.strip() or not folder.is_dir():
         shipped = ", ".join(sorted(shipped_captioners())) or "none"
         raise CaptionerError(
-            f"No captioner {text or name!r}: expected a run directory, "
-            f"{HUB}USER/MODEL or one of the shipped captioners ({shipped})."
+            f"No captioner {text or name!r}: expected a run directory, the folder of "
+            f"a published captioner, {HUB}USER/MODEL or one of the shipped captioners "
+            f"({shipped})."
         )
     return folder
 
 
 def _download(address: str) -> Path:
-    """Downloads the files of a run directory, and no others, from the hub."""
+    """Downloads the files of a captioner, and no others, from the hub."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -58,19 +75,42 @@ def _download(address: str) -> Path:
             "download the files and name their folder instead."
         ) from error
     try:
-        folder = huggingface_hub.snapshot_download(
-            address.removeprefix(HUB),
-            allow_patterns=[*RUN_FILES, SHARED_ENCODER],
-            library_name="keras",
-            library_version=keras.__version__,
-        )
+        wanted = [*RUN_FILES, SHARED_ENCODER]
+        folder = _snapshot(huggingface_hub, address, wanted)
+        if is_published(folder):
+            wanted += PUBLISHED_FILES
+            folder = _snapshot(huggingface_hub, address, wanted)
+            if not [*folder.glob("*.safetensors")]:
+                wanted += PUBLISHED_PICKLES
+                folder = _snapshot(huggingface_hub, address, wanted)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CaptionerError(
             f"{address} cannot be downloaded: {reason} Expected {HUB}USER/MODEL with "
-            f"the files of a run directory ({', '.join(RUN_FILES)})."
+            f"the files of a run directory ({', '.join(RUN_FILES)}), or of a "
+            "published captioner."
         ) from error
-    return Path(folder)
+    return folder
+
+
+def _snapshot(huggingface_hub, address: str, patterns: list[str]) -> Path:
+    return Path(
+        huggingface_hub.snapshot_download(
+            address.removeprefix(HUB),
+            allow_patterns=patterns,
+            library_name="keras",
+            library_version=keras.__version__,
+        )
+    )
+
+
+def is_published(folder: Path) -> bool:
+    """Tells whether a folder holds a published captioner, and no run of ours."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "model_type" in config
 
 
 def find_encoder(folder: Path) -> Path:

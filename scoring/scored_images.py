@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from dataset import CaptionedImage
 from dataset.progress import progress
-from models import Captioner
+from models import BaseCaptioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
 from scoring.journal import read_shards
 from scoring.options import ScoringOptions
@@ -12,7 +12,7 @@ from scoring.score_files import ScoreFiles
 
 
 def score_images(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     images: list[CaptionedImage],
     choose_steps: ChooseSteps,
     score: Callable[[ExplainedImage], dict],
@@ -52,6 +52,7 @@ def score_images(
         options.batch_size,
         options.lrp_preset,
         captions,
+        options.decoder_rules,
         options.precision,
     )
     problems = []
