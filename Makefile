@@ -43,9 +43,10 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
 
-.venv/installed: requirements.txt requirements-common.txt
+.venv/installed: requirements.txt requirements-common.txt requirements-published.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt \
+		--requirement requirements-published.txt
 	touch $@
 
 .venv/installed-jax: requirements-jax-cpu.txt .venv/installed
@@ -89,3 +90,4 @@ bench: .venv/installed  ## Measures what the README reports.
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.lrp_inference_step
+	$(BIN)/python -m benchmarks.published

@@ -21,7 +21,10 @@ ANEW = "the same command begins anew."
 GOES_ON = "the same command goes on."
 DEFAULT_MODEL = "flickr8k-adaptive-attention"
 DIGITS = 12  # of a number that counts something
-MODEL_HELP = "a shipped captioner's name, a run directory, or hf://USER/MODEL"
+MODEL_HELP = (
+    "a shipped captioner's name, a run directory, a published captioner's folder, or "
+    "hf://USER/MODEL"
+)
 
 
 class Part(NamedTuple):

@@ -32,7 +32,7 @@ from evaluation.score_tables import (
     to_csv,
 )
 from files.values import Check, items, number, text
-from models import METHODS, Captioner, explain, load_captioner
+from models import METHODS, BaseCaptioner, explain, load_captioner
 from report.canvas import png
 from report.score_figures import Example, correctness_figure, examples_figure
 from report.wording import percent
@@ -120,7 +120,7 @@ def score_caption(
     words = score_words(
         image.words, record.objects, explanations, exact, as_released, in_place
     )
-    return {"caption": " ".join(image.words), "words": words}
+    return {"caption": image.text, "words": words}
 
 
 def journal_values(settings: Mapping) -> dict[str, Check]:
@@ -165,7 +165,7 @@ def draw_curves(
 
 
 def draw_examples(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     images: Sequence[CaptionedImage],
     records: list[dict],
     methods: Sequence[str],
@@ -183,6 +183,7 @@ def draw_examples(
             record["caption"],
             [name],
             lrp_preset=options.lrp_preset,
+            decoder_rules=options.decoder_rules,
             precision=METHODS[method].precision_of(options.precision),
         )
         inside, area = scores[method][RANKED_BY], scores[CHANCE][RANKED_BY]

@@ -18,7 +18,7 @@ from evaluation.roc import Score, best_statistics, measure_scores, to_json
 from evaluation.word_statistics import examine_words, statistics_csv
 from files.reading import file_hash
 from files.values import Check, flag, record, text
-from models import Captioner, load_captioner
+from models import BaseCaptioner, load_captioner
 from report.canvas import png
 from report.roc_figures import roc_figure
 from report.wording import number
@@ -80,7 +80,9 @@ def parse(argv: list[str] | None) -> WordOptions:
     return fill_options(WordOptions, parsed, words=words)
 
 
-def examine(captioner: Captioner, deleted: str | None, image: ExplainedImage) -> dict:
+def examine(
+    captioner: BaseCaptioner, deleted: str | None, image: ExplainedImage
+) -> dict:
     """Returns what the journal keeps of an image.
 
     Args:
@@ -89,7 +91,7 @@ def examine(captioner: Captioner, deleted: str | None, image: ExplainedImage) ->
         image: The image and its explanations.
     """
     words = examine_words(image.explanations, image.record.captions)
-    kept = {"caption": " ".join(image.words), "words": words}
+    kept = {"caption": image.text, "words": words}
     if deleted:
         kept["deletion"] = deletion.score_deletion(captioner, image, deleted)
     return kept

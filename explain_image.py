@@ -25,17 +25,18 @@ from command_line import (
     run_script,
     split_names,
 )
-from dataset.images import ImageError, list_images, load_image
+from dataset.images import ImageError, list_images
 from dataset.progress import progress
 from files.locks import locked, refuse_same
 from files.messages import FileError, WriteError, describe
 from files.reading import file_hash
 from files.writing import check_folder
-from models import Captioner, explain_each, load_captioner
+from models import BaseCaptioner, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
 from models.explainers.explanation import PRECISION
-from models.explainers.methods import LRP_PRESET, choose_methods, refuse_precision
+from models.explainers.methods import choose_methods, choose_ways
+from models.explainers.rules import choose_rules
 from models.run_files import model_name
 from scoring.captioning import fingerprint
 from scoring.options import add_method_option, add_rule_options, precision_setting
@@ -52,7 +53,8 @@ class ExplainOptions:
         model: The captioner, see `load_captioner`.
         method: Names from METHODS separated by commas, or "all"; see
             `choose_methods`.
-        lrp_preset: The encoder's rules in the method lrp.
+        lrp_preset: The encoder's rules in the method lrp; None for its own.
+        decoder_rules: The decoder's rules in LRP; None for its own.
         precision: Of the way back through the encoder.
         caption: The text to explain; the captioner's own if None.
         words: These of it, separated by commas; all if None. Those that it lacks are
@@ -69,7 +71,8 @@ class ExplainOptions:
     images: tuple[str, ...]
     model: str = DEFAULT_MODEL
     method: str = "lrp"
-    lrp_preset: str = LRP_PRESET
+    lrp_preset: str | None = None
+    decoder_rules: str | None = None
     precision: str = PRECISION
     caption: str | None = None
     words: str | None = None
@@ -81,18 +84,20 @@ class ExplainOptions:
     note: str | None = None
     output: Path = Path("explanations")
 
-    def settings_of(self, photo: Path, weights: str) -> dict:
+    def settings_of(self, photo: Path, captioner: BaseCaptioner, weights: str) -> dict:
         """Returns what the explanations of a photo depend on, as JSON keeps it.
 
         Args:
             photo: The file.
+            captioner: Is explained.
             weights: Identifies the captioner, see `fingerprint`.
         """
-        return {
+        rules = choose_rules(captioner, self.lrp_preset, self.decoder_rules)
+        settings = {
             "model": model_name(self.model),
             "weights": weights,
             "method": self.method,
-            "lrp_preset": self.lrp_preset,
+            "lrp_preset": rules.encoder,
             **precision_setting(self.precision),
             "caption": self.caption,
             "words": self.words,
@@ -103,6 +108,9 @@ class ExplainOptions:
             "bytes": photo.stat().st_size,
             "content": file_hash(photo)[:16],
         }
+        if rules.decoder != "epsilon":  # which earlier folders had, and did not say
+            settings["decoder_rules"] = rules.decoder
+        return settings
 
 
 def parse(argv: list[str] | None) -> ExplainOptions:
@@ -191,10 +199,16 @@ def name_pairs(
     return pairs
 
 
-def check_options(captioner: Captioner, options: ExplainOptions) -> None:
+def check_options(captioner: BaseCaptioner, options: ExplainOptions) -> None:
     """Refuses what no photo can be explained with."""
     methods = choose_methods(options.method, captioner)
-    refuse_precision(methods, options.precision)
+    choose_ways(
+        captioner,
+        methods,
+        options.lrp_preset,
+        options.decoder_rules,
+        options.precision,
+    )
     if options.caption is not None:
         known_tokens(captioner, options.caption)
     if options.contrast is not None:
@@ -202,7 +216,7 @@ def check_options(captioner: Captioner, options: ExplainOptions) -> None:
 
 
 def explain_photos(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     pairs: list[tuple[Path, Path]],
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
@@ -227,7 +241,7 @@ def explain_photos(
 
 
 def explain_photo(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     weights: str,
     options: ExplainOptions,
     photo: Path,
@@ -242,8 +256,8 @@ def explain_photo(
         photo: The file.
         folder: Of its explanations.
     """
-    image = load_image(photo, captioner.image_size)
-    settings = options.settings_of(photo, weights)
+    image = captioner.load_photo(photo)
+    settings = options.settings_of(photo, captioner, weights)
     if options.resume:
         caption = report.finished_caption(folder, settings, str(photo))
         if caption is not None:
@@ -257,6 +271,7 @@ def explain_photo(
         options.contrast,
         options.beam_size,
         options.lrp_preset,
+        options.decoder_rules,
         options.precision,
     )
     with locked(folder, is_folder=True):

@@ -30,7 +30,7 @@ from command_line import (
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
 from dataset.progress import progress
-from models import Captioner, load_captioner
+from models import BaseCaptioner, load_captioner
 from models.run_files import model_name
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 from scoring.caption_files import CaptionFiles, number_ids, to_record
@@ -173,7 +173,7 @@ def choose_metrics(text: str | None) -> list[str]:
     return metrics
 
 
-def choose_settings(captioner: Captioner, options: InferenceOptions) -> dict:
+def choose_settings(captioner: BaseCaptioner, options: InferenceOptions) -> dict:
     """Returns what the captions depend on, as JSON keeps it."""
     dataset = options.dataset
     return {
@@ -186,7 +186,7 @@ def choose_settings(captioner: Captioner, options: InferenceOptions) -> dict:
 
 
 def caption_images(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     images: dict[int | str, CaptionedImage],
     files: CaptionFiles,
     settings: dict,

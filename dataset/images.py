@@ -65,7 +65,9 @@ class Frame(NamedTuple):
 
 
 def load_image(
-    path: str | Path, size: int | tuple[int, int] = IMAGE_SIZE
+    path: str | Path,
+    size: int | tuple[int, int] = IMAGE_SIZE,
+    resize: Callable[[Image.Image], Image.Image] | None = None,
 ) -> np.ndarray:
     """Reads a photograph and resizes it plainly, as the paper does.
 
@@ -74,6 +76,8 @@ def load_image(
             transparent is laid on white. Grey of more than 8 bits is scaled by its
             range.
         size: Height and width of the result in pixels; one number for both.
+        resize: Resizes the upright RGB picture in another way; `size` then says
+            nothing.
 
     Returns:
         uint8 RGB pixels (H, W, 3).
@@ -93,6 +97,8 @@ def load_image(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
             pixels = _read(path, lambda image: _to_pixels(path, image))
+            if resize is not None:
+                return np.asarray(resize(pixels))
             return np.asarray(pixels.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise ImageError(

@@ -28,6 +28,8 @@ class Vocabulary:
         ValueError: A word appears twice or is no single word.
     """
 
+    start, padding = START, PADDING
+
     def __init__(self, words: Sequence[str]):
         self.words = SPECIAL_TOKENS + tuple(words)
         self._ids = {word: id_ for id_, word in enumerate(self.words)}

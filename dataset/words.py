@@ -56,6 +56,12 @@ def split_words(caption: str) -> list[str]:
     return _WORD.findall(_UNSEEN.sub("", compose(caption.lower())))
 
 
+def plain_word(word: str) -> str:
+    """Returns a word as `split_words` spells it; what is no single word, lower-case."""
+    found = split_words(word)
+    return found[0] if len(found) == 1 else word.lower()
+
+
 def is_word(text: str) -> bool:
     """Tells whether a text is one word, now or by the earlier rule of plain letters."""
     return split_words(text) == [text] or (

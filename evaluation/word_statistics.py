@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from dataset.words import plain_word
 from evaluation.hallucination import words_of
 
 QUANTILES = (0.9, 0.95, 0.99)
@@ -59,6 +60,7 @@ def examine_words(explanations: Sequence, references: Iterable[str]) -> list[dic
         if first.beta is not None:
             scores["visual_share"] = {"value": 1 - float(first.beta[row])}
         scores["probability"] = {"value": float(np.exp(first.log_probabilities[row]))}
+        word = plain_word(word)
         found.append(
             {"step": step, "word": word, "is_true": word in known, "scores": scores}
         )
@@ -66,7 +68,7 @@ def examine_words(explanations: Sequence, references: Iterable[str]) -> list[dic
 
 
 def _map_of(explanation, row: int) -> np.ndarray:
-    if explanation.method == "attention":
+    if explanation.method.startswith("attention"):
         return explanation.attention[row]  # as it is, not spread over pixels
     return explanation.pixels[row].sum(axis=-1)
 

@@ -27,7 +27,7 @@ from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
 from evaluation.hallucination import summarize_captions
 from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
-from models import load_captioner
+from models.captioner import load_run
 from scoring.captions import check_metrics, score_defined
 from training.data import encode_images
 from training.dev_scores import by_image, caption_images, read_captions, score_images
@@ -49,7 +49,7 @@ class TuningOptions:
         data_dir: Of the captioners' dataset.
         output: The folder to write or go on with.
         cache_dir: The features of images.
-        starts: The captioners, see `load_captioner`.
+        starts: The captioners, see `load_run`.
         modes: Some of MODES.
         seeds: How many trainings of each mode.
         limit: Of the images of each split; None for all.
@@ -132,7 +132,7 @@ def compare(
     bench: Workbench, start: str, options: TuningOptions
 ) -> dict[str, list[dict]]:
     """Fine-tunes one captioner in all modes; returns the scores of each row."""
-    captioner, name = load_captioner(start), Path(start).name
+    captioner, name = load_run(start), Path(start).name
     dataset = choose("dataset", captioner.config.dataset, DATASETS)
     images = dataset.read(options.data_dir, "dev", with_objects=True)
     images = images[: options.limit]

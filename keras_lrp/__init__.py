@@ -5,10 +5,18 @@
     lrp = LRP(keras.applications.VGG16(), preset="epsilon_plus")
     pixels = lrp(images, classes=[243])  # (B, 1, 224, 224, 3)
 
-`operations` explains networks that are written by hand, as recurrent decoders.
+`operations` explains networks that are written by hand: recurrent decoders,
+Transformers.
 """
 
-from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
+from keras_lrp.operations import (
+    RELEVANCE_RULES,
+    AttentionOperations,
+    GammaOperations,
+    GradientOperations,
+    Operations,
+    RelevanceOperations,
+)
 from keras_lrp.presets import PRESETS
 from keras_lrp.propagate import LRP, PRECISIONS, class_relevance
 from keras_lrp.rules import (
@@ -29,12 +37,15 @@ __all__ = [
     "LRP",
     "PRECISIONS",
     "PRESETS",
+    "RELEVANCE_RULES",
     "AlphaBeta",
+    "AttentionOperations",
     "Box",
     "Derivative",
     "Epsilon",
     "Flat",
     "Gamma",
+    "GammaOperations",
     "Gradient",
     "GradientOperations",
     "Operations",

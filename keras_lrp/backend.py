@@ -164,6 +164,43 @@ _PRODUCTS = {
 }
 
 
+def pull_back_each(function: Callable, value, cotangents):
+    """Pulls several cotangents back through a function that is computed once.
+
+    They are pulled back one after the other, so that memory does not grow with them.
+
+    Args:
+        function: Of one array.
+        value: Its argument.
+        cotangents: (R, ...), each shaped like the function's result.
+
+    Returns:
+        The gradients (R, ...), each shaped like the argument.
+    """
+    value, cotangents = map(ops.convert_to_tensor, (value, cotangents))
+    if BACKEND == "tensorflow":
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(value)
+            output = function(value)
+        return tf.map_fn(
+            lambda one: tape.gradient(output, value, output_gradients=one),
+            cotangents,
+            fn_output_signature=value.dtype,
+            parallel_iterations=1,
+        )
+    if BACKEND == "jax":
+        _, pull_back = jax.vjp(function, value)
+        return jax.lax.map(lambda one: pull_back(one)[0], cotangents)
+    value = value.detach().requires_grad_()
+    with torch.enable_grad():
+        output = function(value)
+    found = [
+        torch.autograd.grad(output, value, one, retain_graph=True)[0]
+        for one in cotangents
+    ]
+    return torch.stack(found)
+
+
 def transpose(function: Callable, shape: Sequence[int], cotangent):
     """Applies the transpose of a linear function.
 

@@ -10,15 +10,17 @@ explanation = explain(captioner, "photo.jpg", method="lrp")
 
 import quiet_start  # noqa: F401
 from keras_lrp import class_relevance
-from models.captioner import Caption, Captioner, load_captioner
+from models.base_captioner import BaseCaptioner, Caption
+from models.captioner import LRP_PRESETS, Captioner, load_captioner
 from models.explainers.explain import explain, explain_each, explain_encoded
 from models.explainers.explanation import Explanation
-from models.explainers.methods import LRP_PRESETS, METHODS
+from models.explainers.methods import METHODS
 from models.run_files import CaptionerError
 
 __all__ = [
     "LRP_PRESETS",
     "METHODS",
+    "BaseCaptioner",
     "Caption",
     "Captioner",
     "CaptionerError",

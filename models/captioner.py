@@ -1,7 +1,6 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,10 +10,19 @@ from keras import ops
 
 from config import Config, choose, whole_number
 from dataset.images import load_image
-from dataset.vocabulary import END, PADDING, START, Vocabulary
+from dataset.vocabulary import (
+    END,
+    PADDING,
+    SPECIAL_TOKENS,
+    START,
+    Vocabulary,
+    split_words,
+)
 from files.writing import changed_together, write_json
+from keras_lrp import PRESETS
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
+from models.base_captioner import BaseCaptioner, Caption, EncodedImage
 from models.decoders import DECODERS
 from models.encoders import (
     build_encoder,
@@ -22,6 +30,7 @@ from models.encoders import (
     flatten_grid,
     preprocess,
     split_encoder,
+    swap_colours,
 )
 from models.generation.beam_search import (
     IMPOSSIBLE,
@@ -30,6 +39,7 @@ from models.generation.beam_search import (
     check_search,
 )
 from models.generation.sampling import sample_captions
+from models.published.captioner import load_published
 from models.run_files import (
     CHECKSUMS,
     HUB,
@@ -38,47 +48,18 @@ from models.run_files import (
     CaptionerError,
     check_origin,
     find_run,
+    is_published,
     list_files,
 )
+from models.sentence import Sentence
 from models.weights import checksum, load_weights, pack_weights
 
-
-@dataclass(frozen=True)
-class Caption:
-    """A generated sentence.
-
-    Attributes:
-        text: The words, joined by blanks.
-        words: The words (T,).
-        tokens: Their ids (T,).
-        log_probabilities: The logarithm of each word's probability (T,).
-        score: The sentence's log-probability, divided by length ** length_penalty.
-    """
-
-    text: str
-    words: tuple[str, ...]
-    tokens: tuple[int, ...]
-    log_probabilities: tuple[float, ...]
-    score: float
+__all__ = ["Caption", "Captioner", "EncodedImage", "load_captioner", "load_run"]
+LRP_PRESETS = tuple(n for n in PRESETS if n not in ("gradient", "guided_backprop"))
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedImage:
-    """A photograph, and what the encoder made of it.
-
-    Attributes:
-        pixels: RGB uint8 (H, W, 3).
-        encoder_input: The preprocessed pixels, float32 (1, H, W, 3).
-        features: (1, h, w, D).
-    """
-
-    pixels: np.ndarray = field(repr=False)
-    encoder_input: np.ndarray = field(repr=False)
-    features: object = field(repr=False)
-
-
-class Captioner(keras.Model):
-    """Describes photographs in words.
+class Captioner(BaseCaptioner):
+    """Describes photographs in words; trained here.
 
     Trained with `fit` on batches of `dataset.batches.CaptionBatches`, whose features
     are the input of the encoder's trained part (the encoder's output if nothing of it
@@ -90,6 +71,8 @@ class Captioner(keras.Model):
         vocabulary: The words.
         encoder: From `build_encoder`.
     """
+
+    encoder_presets = LRP_PRESETS
 
     def __init__(self, config: Config, vocabulary: Vocabulary, encoder: keras.Model):
         super().__init__(name="captioner", dtype=config.dtype_policy)
@@ -130,28 +113,61 @@ class Captioner(keras.Model):
             if source is not None and source.shape == weight.shape:
                 weight.assign(source)
 
-    def encode(self, images: np.ndarray):
-        """Turns RGB images uint8 (B, H, W, 3) into features (B, h, w, D)."""
-        return self.encode_inputs(preprocess(images, self.config.encoder))
+    def load_photo(self, path: str | Path) -> np.ndarray:
+        """See `BaseCaptioner.load_photo`."""
+        return load_image(path, self.image_size)
 
-    def encode_each(
-        self, images: Sequence[np.ndarray]
-    ) -> tuple[object, list[EncodedImage]]:
-        """Encodes RGB images uint8 (H, W, 3) together.
+    def check_photo(self, photo: np.ndarray) -> np.ndarray:
+        """See `BaseCaptioner.check_photo`."""
+        expected = (*self.image_size, 3)
+        if not isinstance(photo, np.ndarray):
+            received = repr(photo)
+        elif photo.dtype != np.uint8 or photo.shape != expected:
+            received = f"{photo.dtype} {photo.shape}"
+        else:
+            return photo
+        raise ValueError(
+            f"An image must be uint8 {expected}, or a file; received {received}."
+        )
 
-        Returns:
-            The features of all (B, h, w, D), and each image with its own.
-        """
-        inputs = preprocess(np.stack(images), self.config.encoder)
-        features = self.encode_inputs(inputs)
-        return features, [
-            EncodedImage(image, inputs[row : row + 1], features[row : row + 1])
-            for row, image in enumerate(images)
-        ]
+    def prepare(self, photos: Sequence[np.ndarray]) -> np.ndarray:
+        """See `BaseCaptioner.prepare`."""
+        return preprocess(np.stack(photos), self.config.encoder)
 
-    def encode_inputs(self, inputs: np.ndarray):
-        """Turns preprocessed images (B, H, W, 3) into features (B, h, w, D)."""
-        return self._encode(ops.convert_to_tensor(inputs))
+    def in_photo(self, pixels: np.ndarray, photo: np.ndarray) -> np.ndarray:
+        """See `BaseCaptioner.in_photo`; the encoder may read blue first."""
+        return swap_colours(pixels, self.config.encoder)
+
+    def sentence(self, tokens: Sequence[int]) -> Sentence:
+        """See `BaseCaptioner.sentence`; every token is a word."""
+        words = tuple(self.vocabulary.words[token] for token in tokens)
+        return Sentence(" ".join(words), words, np.asarray(tokens))
+
+    def read_text(self, text: str) -> np.ndarray:
+        """See `BaseCaptioner.read_text`; names all unknown words."""
+        vocabulary = self.vocabulary
+        unknown = vocabulary.unknown_words(text)
+        if unknown:
+            raise ValueError(
+                f"The captioner does not know {', '.join(map(repr, unknown))}; its "
+                f"vocabulary has {len(vocabulary) - len(SPECIAL_TOKENS)} words. Use "
+                "others."
+            )
+        words, longest = split_words(text), self.config.max_caption_words
+        if not words:
+            raise ValueError("There is no word to explain: the caption is empty.")
+        if len(words) > longest:
+            raise ValueError(
+                f"The caption has {len(words)} words; at most {longest} fit."
+            )
+        return vocabulary.encode(text, longest)[:-1]
+
+    def first_token(self, word: str) -> int:
+        """See `BaseCaptioner.first_token`."""
+        word = word.lower()
+        if word not in self.vocabulary:
+            raise ValueError(f"The captioner does not know {word!r}; contrast another.")
+        return self.vocabulary.id_of(word)
 
     def freeze_features(self, images: np.ndarray) -> np.ndarray:
         """Turns RGB images into what the frozen part of the encoder makes of them."""
@@ -161,57 +177,6 @@ class Captioner(keras.Model):
     def finish_features(self, frozen: np.ndarray):
         """Turns outputs of the frozen part into features (B, h, w, D)."""
         return self._finish(ops.convert_to_tensor(frozen))
-
-    def caption(
-        self,
-        paths: Sequence[str | Path],
-        beam_size: int | None = None,
-        batch_size: int = 8,
-    ) -> list[Caption]:
-        """Describes image files, in order.
-
-        Args:
-            paths: The files, or one file.
-            beam_size: Of the search; that of config if None.
-            batch_size: Files encoded together.
-
-        Raises:
-            ImageError: A file cannot be read as an image.
-            ValueError: There is no file, or a number has no meaning.
-        """
-        paths = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
-        if not paths:
-            raise ValueError(
-                "There is nothing to caption: paths must be image files; received "
-                'none. Call caption(["photo.jpg"]).'
-            )
-        batch_size = whole_number("batch_size", batch_size)
-        check_search(beam_size)
-        captions = []
-        for start in range(0, len(paths), batch_size):
-            some = paths[start : start + batch_size]
-            images = [load_image(path, self.image_size) for path in some]
-            captions += self.caption_features(self.encode(np.stack(images)), beam_size)
-        return captions
-
-    def caption_features(self, features, beam_size: int | None = None) -> list[Caption]:
-        """Describes images given by their features (B, h, w, D)."""
-        return [captions[0] for captions in self.rank_captions(features, beam_size)]
-
-    def rank_captions(
-        self,
-        features,
-        beam_size: int | None = None,
-        length_penalty: float | None = None,
-    ) -> list[list[Caption]]:
-        """Describes images by all captions of their beams, best first."""
-        if beam_size is None:
-            beam_size = self.config.beam_size
-        found = self.search(features, beam_size, length_penalty)
-        return [
-            [self._to_caption(*one) for one in zip(*beam, strict=True)]
-            for beam in zip(*found, strict=True)
-        ]
 
     def search(
         self, features, beam_size: int, length_penalty: float | None = None
@@ -275,23 +240,6 @@ class Captioner(keras.Model):
             for name, content in packed.items():
                 (new / name).write_bytes(content)
 
-    def make_once(self, key: Hashable, make: Callable):
-        """Returns what `make()` returned for this key; it lives with the captioner.
-
-        So is kept what is compiled for the captioner outside of it.
-        """
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
-
-    @cached_property
-    def _made(self) -> dict:
-        return {}
-
-    @cached_property
-    def _encode(self):
-        return compiled(lambda x: self.encoder(x, training=False), self)
-
     @cached_property
     def _encode_frozen(self):
         return compiled(lambda x: self.frozen_part(x, training=False), self)
@@ -300,24 +248,6 @@ class Captioner(keras.Model):
     def _finish(self):
         return compiled(
             lambda x: self._run_trained(x, policy=self.variable_dtype), self
-        )
-
-    @cached_property
-    def _project(self):
-        return compiled(
-            lambda x: self.decoder.project(Operations(), flatten_grid(x)), self
-        )
-
-    @cached_property
-    def _step(self):
-        return compiled(self._next, self)
-
-    def _start(self, features, captions: int) -> tuple:
-        """Returns the step function and the first state of captions of images."""
-        memory = self._project(features)
-        return (
-            lambda tokens, state: self._step(memory, tokens, state),
-            self.decoder.initial_state(int(features.shape[0]), captions),
         )
 
     def _next(self, memory, tokens, state):
@@ -337,26 +267,43 @@ class Captioner(keras.Model):
         with computing_in(policy, self.trained_part):
             return self.trained_part(features, training=training)
 
-    def _to_caption(self, tokens, log_probabilities, score) -> Caption:
+    def make_caption(self, tokens, log_probabilities, score) -> Caption:
+        """See `BaseCaptioner.make_caption`."""
         words = tuple(self.vocabulary.decode(tokens))
         ids = tuple(int(token) for token in tokens[: len(words)])
         kept = tuple(float(value) for value in log_probabilities[: len(words)])
         return Caption(" ".join(words), words, ids, kept, float(score))
 
 
-def load_captioner(name: str | Path, kind: type[Captioner] = Captioner) -> Captioner:
+def load_captioner(name: str | Path) -> BaseCaptioner:
     """Loads a captioner; nothing in its files is ever executed.
 
     Args:
-        name: The name of a shipped captioner, a run directory, or hf://USER/MODEL of
-            the Hugging Face Hub.
-        kind: The class of what is returned.
+        name: The name of a shipped captioner, a run directory, the folder of a
+            published captioner, or hf://USER/MODEL of the Hugging Face Hub.
 
     Raises:
         CaptionerError: There is no such captioner, or a file of it is missing or
             does not fit the others.
     """
-    files = list_files(find_run(name))
+    folder = find_run(name)
+    return load_published(folder) if is_published(folder) else load_run(name)
+
+
+def load_run(name: str | Path, kind: type[Captioner] = Captioner) -> Captioner:
+    """Loads a captioner that was trained here; see `load_captioner`.
+
+    Args:
+        name: The name of a shipped captioner, a run directory, or hf://USER/MODEL.
+        kind: The class of what is returned.
+    """
+    folder = find_run(name)
+    if is_published(folder):
+        raise CaptionerError(
+            f"{folder} is a published captioner, which can be explained but not "
+            "trained; expected a run directory."
+        )
+    files = list_files(folder)
     config, vocabulary, encoder, decoder = files.values()
     try:
         settings, words = Config.from_json(config), Vocabulary.load(vocabulary)

@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 
 from files.hdf5 import check_structure, check_weights
-from files.messages import shortened
+from files.messages import FileError, shortened
 from files.reading import file_hash, read_json
-from files.values import record, table, text
+from files.values import anything, record, table, text
 from files.writing import current_file
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -22,6 +22,23 @@ SHARED_ENCODER = "encoder.json"  # names the shipped captioner with the same enc
 CHECKSUMS = "checksums.json"  # what the weights must hold; earlier versions lack it
 BACKUP = "backup.npz"
 OF_TRAINING = (BACKUP, "history.csv", "captions.json", "scores.json", "logs")
+PUBLISHED_FILES = (  # of other people's captioners
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+    "preprocessor_config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+PUBLISHED_PICKLES = (  # where the weights come in no other form
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "pytorch_model-*.bin",
+)
 HUB = "hf://"  # as Keras writes addresses of the Hugging Face Hub
 
 
@@ -47,14 +64,15 @@ def find_run(name: str | Path) -> Path:
     if not text.strip() or not folder.is_dir():
         shipped = ", ".join(sorted(shipped_captioners())) or "none"
         raise CaptionerError(
-            f"No captioner {shortened(text or name)}: expected a run directory, "
-            f"{HUB}USER/MODEL or one of the shipped captioners ({shipped})."
+            f"No captioner {shortened(text or name)}: expected a run directory, the "
+            f"folder of a published captioner, {HUB}USER/MODEL or one of the shipped "
+            f"captioners ({shipped})."
         )
     return folder
 
 
 def _download(address: str) -> Path:
-    """Downloads the files of a run directory, and no others, from the hub."""
+    """Downloads the files of a captioner, and no others, from the hub."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -63,19 +81,41 @@ def _download(address: str) -> Path:
             "download the files and name their folder instead."
         ) from error
     try:
-        folder = huggingface_hub.snapshot_download(
-            address.removeprefix(HUB),
-            allow_patterns=[*RUN_FILES, SHARED_ENCODER, CHECKSUMS],
-            library_name="keras",
-            library_version=keras.__version__,
-        )
+        wanted = [*RUN_FILES, SHARED_ENCODER, CHECKSUMS]
+        folder = _snapshot(huggingface_hub, address, wanted)
+        if is_published(folder):
+            wanted += PUBLISHED_FILES
+            folder = _snapshot(huggingface_hub, address, wanted)
+            if not [*folder.glob("*.safetensors")]:
+                wanted += PUBLISHED_PICKLES
+                folder = _snapshot(huggingface_hub, address, wanted)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CaptionerError(
             f"{address} cannot be downloaded: {reason} Expected {HUB}USER/MODEL with "
-            f"the files of a run directory ({', '.join(RUN_FILES)})."
+            f"the files of a run directory ({', '.join(RUN_FILES)}), or of a "
+            "published captioner."
         ) from error
-    return Path(folder)
+    return folder
+
+
+def _snapshot(huggingface_hub, address: str, patterns: list[str]) -> Path:
+    return Path(
+        huggingface_hub.snapshot_download(
+            address.removeprefix(HUB),
+            allow_patterns=patterns,
+            library_name="keras",
+            library_version=keras.__version__,
+        )
+    )
+
+
+def is_published(folder: Path) -> bool:
+    """Tells whether a folder holds a published captioner, and no run of ours."""
+    try:
+        return "model_type" in read_json(folder / "config.json", table(anything))
+    except FileError:
+        return False
 
 
 def find_encoder(folder: Path) -> Path:

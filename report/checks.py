@@ -36,3 +36,8 @@ def check_explanation(explanation) -> None:
                 f"Expected {name} of shape {shape} for {num_words} words and a photo "
                 f"of {height}x{width} (None: any size), received {received}."
             )
+
+
+def num_read(explanation) -> np.ndarray:
+    """Returns how many columns of what was read each word has (R,)."""
+    return np.asarray(explanation.steps) + 1 + explanation.has_pieces

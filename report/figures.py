@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 
 from files.writing import write_whole
 from report.canvas import INK, QUIET, axes_at, blank_page, png, show_at, shrink, text_at
-from report.checks import check_explanation
+from report.checks import check_explanation, num_read
 from report.overlays import (
     ATTENTION_COLOURS,
     OPPOSES,
@@ -252,9 +252,7 @@ def word_relevance_figure(explanation) -> Figure:
     figure = blank_page(width, below + height + 0.95)
     axes = axes_at(figure, left, below, (breadth, height))
     matrix = np.asarray(explanation.preceding_words, dtype=np.float64)
-    past = (
-        np.arange(len(words_read)) <= np.asarray(explanation.steps)[:, None]
-    )  # (R, T)
+    past = np.arange(len(words_read)) < num_read(explanation)[:, None]  # (R, T)
     mesh = _draw_matrix(axes, matrix, past)
     _rule_cells(axes, past)
     _name_words(axes, words, words_read)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from files.writing import write_whole
-from report.checks import check_explanation
+from report.checks import check_explanation, num_read
 from report.overlays import (
     ATTENTION_COLOURS,
     PHOTO_STRENGTH,
@@ -131,7 +131,7 @@ def _method_record(explanation) -> dict:
         "name": explanation.method,
         "label": method_label(explanation),
         "caption": explanation.caption,
-        "sentence": [explanation.words_read[0], *explanation.caption.split()],
+        "sentence": _sentence(explanation),
         "words": [_word_record(explanation, relevance[row], row) for row in rows],
     }
 
@@ -192,7 +192,14 @@ def balance(explanation, row: int) -> dict[str, float | None]:
 
 def _preceding(explanation, row: int) -> np.ndarray:
     """Returns the relevance of what the decoder had read when it wrote the word."""
-    return explanation.preceding_words[row][: explanation.steps[row] + 1]
+    return explanation.preceding_words[row][: num_read(explanation)[row]]
+
+
+def _sentence(explanation) -> list[str]:
+    """Returns the start token and all words of the caption."""
+    if explanation.has_pieces:
+        return list(explanation.words_read)
+    return [explanation.words_read[0], *explanation.caption.split()]
 
 
 def _finite(value: float) -> float | None:

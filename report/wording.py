@@ -16,6 +16,8 @@ METHOD_LABELS = {
     "grad_cam": "Grad-CAM",
     "guided_grad_cam": "Guided Grad-CAM",
     "attention": "Attention",
+    "attention_mean": "Attention, all layers",
+    "attention_rollout": "Attention rollout",
     "occlusion": "Occlusion",
 }
 
@@ -24,9 +26,12 @@ def method_label(explanation) -> str:
     """Returns a method's name as a reader knows it, and what it contrasts with."""
     method = explanation.method
     label = METHOD_LABELS.get(method, method.replace("_", " "))
-    rules = [explanation.lrp_preset, explanation.unusual_precision]
-    if any(rules):
-        label += f" ({', '.join(filter(None, rules))})"
+    rules = explanation.decoder_rules
+    if rules == "epsilon" and not explanation.has_pieces:
+        rules = None  # all that a decoder of whole words has
+    named = [explanation.lrp_preset, rules, explanation.unusual_precision]
+    if any(named):
+        label += f" ({', '.join(filter(None, named))})"
     contrast = explanation.contrast
     return label if contrast is None else f"{label}, rather than {contrast}"
 

@@ -1,7 +1,6 @@
 """Captions of many image files, batch by batch."""
 
 import contextlib
-import functools
 import hashlib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -10,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from config import whole_number
-from dataset.images import ImageError, load_image
+from dataset.images import ImageError
 from dataset.read_ahead import read_ahead
-from models.captioner import Caption, Captioner
+from models.base_captioner import BaseCaptioner, Caption
 
 
 def caption_files(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     paths: Mapping[Hashable, Path],
     batch_size: int,
     beam_size: int | None = None,
@@ -39,14 +38,13 @@ def caption_files(
     """
     whole_number("batch_size", batch_size)
     keys = list(paths)
-    read = functools.partial(load_image, size=captioner.image_size)
-    with contextlib.closing(read_ahead(read, paths.values())) as images:
+    with contextlib.closing(read_ahead(captioner.load_photo, paths.values())) as images:
         for start in range(0, len(keys), batch_size):
             batch = keys[start : start + batch_size]
             pixels, problems = _collect(zip(batch, images, strict=False))
             beams: list[list[Caption]] = []
             if pixels:
-                features = captioner.encode(np.stack(list(pixels.values())))
+                features = captioner.encode(list(pixels.values()))
                 beams = captioner.rank_captions(features, beam_size, length_penalty)
             yield dict(zip(pixels, beams, strict=True)), problems
 
@@ -65,7 +63,7 @@ def _collect(
 
 
 def search_settings(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     beam_size: int | None,
     n_best: int,
     length_penalty: float | None,
@@ -97,7 +95,7 @@ def search_settings(
     }
 
 
-def fingerprint(captioner: Captioner) -> str:
+def fingerprint(captioner: BaseCaptioner) -> str:
     """Identifies a captioner by its weights."""
     digest = hashlib.sha256()
     for weight in captioner.encoder.get_weights() + captioner.decoder.get_weights():

@@ -9,7 +9,7 @@ import numpy as np
 from evaluation import faithfulness
 from evaluation.faithfulness import FIRST_STEP, RANDOM, SHARES
 from evaluation.score_tables import all_words, average_scores, table_lines, to_csv
-from models import Captioner, Explanation
+from models import BaseCaptioner, Explanation
 from models.explainers.deletion import delete_patches, delete_words, number_patches
 from scoring.explained_images import ExplainedImage
 from scoring.score_files import ScoreFiles
@@ -20,7 +20,7 @@ SHOWN = ("vanished", "drop", "area", "word_drop")
 
 
 def score_deletion(
-    captioner: Captioner, image: ExplainedImage, choice: str = CHOICES[0]
+    captioner: BaseCaptioner, image: ExplainedImage, choice: str = CHOICES[0]
 ) -> dict[str, list[dict]]:
     """Scores the explanations of an image's words by what becomes of the words.
 
@@ -43,9 +43,10 @@ def score_deletion(
     generator = np.random.default_rng(zlib.crc32(image.record.image_id.encode()))
     before = np.exp(first.log_probabilities)
     asked = (captioner, image.encoded, image.tokens)
-    numbers = number_patches(*first.pixels.shape[1:3])
+    numbers = number_patches(*image.encoded.encoder_input.shape[1:3])
     scores = {
-        e.method: faithfulness.sum_patches(e.pixels, numbers) for e in explanations
+        e.method: faithfulness.sum_patches(captioner.seen_part(e.pixels), numbers)
+        for e in explanations
     }
     tell = functools.partial(
         delete_patches, *asked, np.asarray(first.steps), numbers=numbers

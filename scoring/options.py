@@ -15,15 +15,14 @@ from command_line import (
     positive,
 )
 from dataset import DATASETS, CaptionedImage
-from keras_lrp import PRECISIONS
-from models import LRP_PRESETS, METHODS, Captioner
+from keras_lrp import PRECISIONS, RELEVANCE_RULES
+from models import LRP_PRESETS, METHODS, BaseCaptioner
 from models.explainers.explanation import PRECISION
 from models.explainers.methods import (
     ALL,
     EXTRAS,
-    LRP_PRESET,
     choose_methods,
-    refuse_precision,
+    choose_ways,
     split_methods,
 )
 from models.run_files import model_name
@@ -44,7 +43,8 @@ class ScoringOptions:
         split: train, dev or test.
         limit: Of the images; None for all.
         methods: Names from METHODS separated by commas, or "all".
-        lrp_preset: The encoder's rules in the method lrp.
+        lrp_preset: The encoder's rules in the method lrp; None for its own.
+        decoder_rules: The decoder's rules in LRP; None for its own.
         precision: Of the way back through the encoder.
         batch_size: Images encoded and described together.
         shard: The part of the images that is scored.
@@ -60,7 +60,8 @@ class ScoringOptions:
     split: str = "dev"
     limit: int | None = None
     methods: str = "all"
-    lrp_preset: str = LRP_PRESET
+    lrp_preset: str | None = None
+    decoder_rules: str | None = None
     precision: str = PRECISION
     batch_size: int = 8
     shard: Part = WHOLE
@@ -129,12 +130,18 @@ def scoring_parser(description: str) -> argparse.ArgumentParser:
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
-    """Adds --lrp-preset and --precision."""
+    """Adds --lrp-preset, --decoder-rules and --precision."""
     parser.add_argument(
         "--lrp-preset",
         choices=LRP_PRESETS,
-        default=LRP_PRESET,
-        help="the encoder's rules in the method lrp",
+        help="the rules of a convolutional encoder in the method lrp; default: "
+        f"{LRP_PRESETS[0]}",
+    )
+    parser.add_argument(
+        "--decoder-rules",
+        choices=RELEVANCE_RULES,
+        help="the rules of the decoder, and of a vision Transformer, in the method "
+        "lrp; default: the decoder's own",
     )
     parser.add_argument(
         "--precision",
@@ -159,16 +166,25 @@ def read_images(
     return images[: options.limit]
 
 
-def scoring_settings(captioner: Captioner, options: ScoringOptions) -> dict:
+def scoring_settings(captioner: BaseCaptioner, options: ScoringOptions) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
     methods = choose_methods(options.methods, captioner)
-    refuse_precision(methods, options.precision)
-    return {
+    rules, _ = choose_ways(
+        captioner,
+        methods,
+        options.lrp_preset,
+        options.decoder_rules,
+        options.precision,
+    )
+    settings = {
         "model": model_name(options.model),
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,
         "methods": methods,
-        "lrp_preset": options.lrp_preset if "lrp" in methods else None,
+        "lrp_preset": rules.encoder if "lrp" in methods else None,
         **precision_setting(options.precision),
     }
+    if rules.decoder != "epsilon":  # which earlier runs had, and did not say
+        settings["decoder_rules"] = rules.decoder
+    return settings

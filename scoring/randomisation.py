@@ -25,7 +25,7 @@ from command_line import (
     positive,
     run_script,
 )
-from dataset.images import list_images, load_image
+from dataset.images import list_images
 from dataset.progress import progress
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
@@ -74,7 +74,7 @@ def run(options: RandomisationOptions) -> None:
     """Explains, shuffles and compares; prints the table."""
     paths = list_images(options.images)[: options.limit]
     captioner = load_captioner(options.model)
-    images = [load_image(path, captioner.image_size) for path in paths]
+    images = [captioner.load_photo(path) for path in paths]
     methods = choose_methods(options.methods, captioner)
     generator = np.random.default_rng(options.seed)
     print_table(compare(captioner, images, methods, generator))

@@ -42,7 +42,16 @@ def randomised_captioners(
 
 
 def copy_captioner(captioner: Captioner) -> Captioner:
-    """Returns a captioner with the same weights, none of them shared."""
+    """Returns a captioner with the same weights, none of them shared.
+
+    Raises:
+        ValueError: It was not trained here.
+    """
+    if not isinstance(captioner, Captioner):
+        raise ValueError(
+            "Weights are shuffled in convolutional encoders; received a captioner of "
+            f"the kind {captioner.config.decoder}. Choose a run of yours."
+        )
     encoder = keras.models.clone_model(captioner.encoder)
     copy = Captioner(captioner.config, captioner.vocabulary, encoder)
     copy.take_weights(captioner)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from dataset import CaptionedImage
 from dataset.progress import progress
-from models import Captioner
+from models import BaseCaptioner
 from scoring.explained_images import ChooseSteps, ExplainedImage, explain_images
 from scoring.journal import PHOTO, photo_hash, read_shards, still_valid
 from scoring.options import ScoringOptions
@@ -13,7 +13,7 @@ from scoring.score_files import ScoreFiles
 
 
 def score_images(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     images: list[CaptionedImage],
     choose_steps: ChooseSteps,
     score: Callable[[ExplainedImage], dict],
@@ -55,6 +55,7 @@ def score_images(
         options.batch_size,
         options.lrp_preset,
         captions,
+        options.decoder_rules,
         options.precision,
     )
     problems = []

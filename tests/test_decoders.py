@@ -73,9 +73,7 @@ def test_relevance_equals_the_reference(name, precise, monkeypatch):
     """(R1) to (R5), through the whole decoder."""
     arrays = np.load(REFERENCE / f"{name}_lrp.npz")
     captioner = reference_captioner(arrays, name)
-    monkeypatch.setattr(
-        "models.explainers.decoder_stage.START", int(arrays["start_token"])
-    )
+    monkeypatch.setattr(captioner.vocabulary, "start", int(arrays["start_token"]))
     stage = explain_decoder(
         captioner,
         RELEVANCE,

@@ -17,7 +17,7 @@ from dataset.records import CaptionedImage
 from dataset.scenes import render_scene
 from dataset.scenes.other_layouts import write_like_coco2017
 from keras_lrp import __version__
-from scoring import captioning
+from models import captioner as loading
 from scoring import captions as metrics
 from scoring.caption_files import CaptionFiles, number_ids
 from scoring.captions import score_captions
@@ -153,15 +153,15 @@ def test_ids_are_numbers_where_they_are_those_of_coco(
 
 def test_nothing_computed_is_lost(photos, output, monkeypatch, capsys):
     options = ["--images", photos, "--batch-size", 2]
-    seen, load = [], captioning.load_image
+    seen, load = [], loading.load_image
 
-    def stop_in_the_second_batch(path):
+    def stop_in_the_second_batch(path, size):
         if path.stem == "d":
             raise KeyboardInterrupt
-        return load(path)
+        return load(path, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(captioning, "load_image", stop_in_the_second_batch)
+        patch.setattr(loading, "load_image", stop_in_the_second_batch)
         assert run(output, *options) == 130
     assert "--resume goes on" in capsys.readouterr().err
     assert not output.exists()
@@ -169,7 +169,9 @@ def test_nothing_computed_is_lost(photos, output, monkeypatch, capsys):
     assert len(read_nbest(output)[1]) == 2
     with nbest.open("a") as file:
         file.write('{"image_id": "c", "capt')  # killed while writing
-    monkeypatch.setattr(captioning, "load_image", lambda p: seen.append(p) or load(p))
+    monkeypatch.setattr(
+        loading, "load_image", lambda p, size: seen.append(p) or load(p, size)
+    )
     assert run(output, *options, "--resume") == 0
     assert sorted(path.stem for path in seen) == ["c", "d", "e"]
     whole = output.with_name("straight.json")
@@ -182,7 +184,7 @@ def test_finished_captions_are_scored_later(coco, output, monkeypatch):
     data = ["--dataset", "coco2017", "--data-dir", coco]
     assert run(output, *data) == 0
     captions = read(output)
-    monkeypatch.setattr(captioning, "load_image", None)
+    monkeypatch.setattr(loading, "load_image", None)
     assert run(output, *data, "--resume", "--metrics", "rouge_l") == 0
     assert read(output) == captions
     assert read(output.with_name("captions.scores.json"))["scores"]["rouge_l"] > 0

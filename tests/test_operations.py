@@ -8,11 +8,17 @@ import pytest
 from keras import ops
 
 from keras_lrp.backend import compiled, transpose, vector_jacobian_product
-from keras_lrp.operations import Operations, RelevanceOperations
+from keras_lrp.operations import (
+    RELEVANCE_RULES,
+    GammaOperations,
+    Operations,
+    RelevanceOperations,
+)
 from models.explainers.methods import GRADIENT, RELEVANCE
 
 B, IN, OUT = 2, 3, 4
 PLAIN = Operations()
+ATTENTION, CONSTANT = RELEVANCE_RULES["attn_lrp"], RELEVANCE_RULES["cp_lrp"]
 
 pytestmark = pytest.mark.usefixtures("unrecorded")
 
@@ -120,3 +126,60 @@ def test_compiled_functions_return_nested_results():
     result = function(x, y)
     np.testing.assert_allclose(result["sum"], np.asarray(x) + np.asarray(y))
     np.testing.assert_array_equal(result["parts"][1], y)
+
+
+def test_both_factors_of_a_product_take_half():
+    """(R7)."""
+    a, b, relevance = arrays((B, 3, 4), (B, 4, 5), (B, 3, 5))
+    _, found = relevance_of(ATTENTION.product, [a, b], relevance)
+    expected = [np.zeros_like(a), np.zeros_like(b)]
+    for n, i, j, k in np.ndindex(B, 3, 4, 5):
+        share = 0.5 * a[n, i, j] * b[n, j, k] / (a[n] @ b[n])[i, k]
+        expected[0][n, i, j] += share * relevance[n, i, k]
+        expected[1][n, j, k] += share * relevance[n, i, k]
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-3, atol=1e-4)
+
+
+def test_a_softmax_hands_on_its_derivative_times_its_input():
+    """(R8): x_i (R_i - s_i sum_j R_j)."""
+    x, relevance = arrays((B, IN), (B, IN))
+    s, (found,) = relevance_of(ATTENTION.softmax, [x], relevance)
+    expected = x * (relevance - s * relevance.sum(1, keepdims=True))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    _, (constant,) = relevance_of(CONSTANT.softmax, [x], relevance)
+    np.testing.assert_array_equal(constant, np.zeros((B, IN)))
+
+
+def test_a_normalization_is_linear_with_a_constant_deviation():
+    """(R9)."""
+    x, gamma, beta, relevance = arrays((B, IN), (IN,), (IN,), (B, IN))
+    y, (found,) = relevance_of(
+        lambda x: ATTENTION.normalize(x, gamma, beta, 1e-5), [x], relevance
+    )
+    expected = np.zeros((B, IN))
+    for b in range(B):
+        centred = x[b] - x[b].mean()
+        deviation = np.sqrt((centred**2).mean() + 1e-5)
+        for i, j in np.ndindex(IN, IN):
+            weight = ((i == j) - 1 / IN) * gamma[j] / deviation
+            expected[b, i] += x[b, i] * weight / y[b, j] * relevance[b, j]
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_gamma_favours_summands_of_the_sign_of_the_output():
+    """(R10)."""
+    x, kernel, bias, relevance = arrays((B, IN), (IN, OUT), (OUT,), (B, OUT))
+    weights = [ops.convert_to_tensor(weight) for weight in (kernel, bias)]
+    operations = GammaOperations(gamma=0.5, pixel_gamma=2.0)
+    for gamma, function in ((0.5, operations.linear), (2.0, operations.patches)):
+        z, (found,) = relevance_of(
+            lambda x, call=function: call(x, *weights), [x], relevance
+        )
+        expected = np.zeros((B, IN))
+        for b, j in np.ndindex(B, OUT):
+            summands = np.append(x[b] * kernel[:, j], bias[j])
+            favoured = np.where(summands * z[b, j] > 0, 1 + gamma, 1.0) * summands
+            expected[b] += favoured[:-1] / favoured.sum() * relevance[b, j]
+        np.testing.assert_allclose(z, x @ kernel + bias, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

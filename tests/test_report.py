@@ -52,6 +52,8 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "method": method,
         "lrp_preset": None,
         "unusual_precision": None,
+        "decoder_rules": None,
+        "has_pieces": False,
         "contrast": None,
     }
     return SimpleNamespace(**(names | arrays | changes))

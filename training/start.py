@@ -13,7 +13,7 @@ from dataset import DATASETS, CaptionedImage
 from dataset.vocabulary import Vocabulary
 from files.locks import refuse_same
 from files.writing import check_room, current_file, finish_change, holds_something
-from models.captioner import Captioner, load_captioner
+from models.captioner import Captioner, load_run
 from models.decoders import DECODERS
 from models.encoders import ENCODERS, build_encoder
 from models.run_files import OF_TRAINING, find_encoder, shipped_captioners
@@ -42,7 +42,7 @@ class TrainingOptions:
         decoder: See `Config`, as the next two; None leaves it as it is.
         objective: What is minimized.
         mixed_precision: The precision of training.
-        start: The captioner to go on from, see `load_captioner`; None begins anew.
+        start: The captioner to go on from, see `load_run`; None begins anew.
         encoder_weights: Of a new captioner: imagenet (if None), none, a file, or a
             shipped captioner's name.
         cache_dir: The features of images.
@@ -222,10 +222,10 @@ def tune(name: str, settings: Sequence[str]) -> Captioner:
     """Builds a captioner that begins with the words and weights of another.
 
     Args:
-        name: The other one; see `load_captioner`.
+        name: The other one; see `load_run`.
         settings: What is to change of its settings, texts field=value.
     """
-    start = load_captioner(name)
+    start = load_run(name)
     config = check_names(start.config.with_settings(settings))
     keras.utils.set_random_seed(config.seed)
     encoder = build_encoder(config)
@@ -239,7 +239,7 @@ def resume(run: Path) -> Captioner:
     """Loads the captioner of a run that goes on."""
     config = check_names(Config.from_json(run / "config.json"))
     keras.utils.set_random_seed(config.seed)
-    return load_captioner(run, objective_of(config).captioner)
+    return load_run(run, objective_of(config).captioner)
 
 
 def start_encoder(config: Config, weights: str) -> keras.Model:

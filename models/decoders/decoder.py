@@ -62,10 +62,15 @@ class Decoder(keras.Model):
     Attributes:
         part_names: The names of the parts that `read` hands over.
         attention_maps: The names of its attention maps.
+        relevance_rules: Keys of `RELEVANCE_RULES` that explain it, the default first.
+        rows_at_once: Words that are explained in one call, which bounds the memory;
+            None for all.
     """
 
     part_names: tuple[str, ...] = ()
     attention_maps: tuple[str, ...] = ()
+    relevance_rules: tuple[str, ...] = ("epsilon",)
+    rows_at_once: int | None = None
 
     def __init__(self, config: Config, vocabulary_size: int, feature_channels: int):
         super().__init__(name="decoder", dtype=config.dtype_policy)

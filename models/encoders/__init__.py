@@ -11,13 +11,16 @@ from models.encoders.parts import (
     cut_layers,
     flatten_grid,
     split_encoder,
+    spread,
 )
 from models.encoders.pixels import preprocess, restore_pixels, swap_colours
+from models.encoders.vision_transformer import VisionTransformer
 
 __all__ = [
     "CAFFE_MEAN",
     "ENCODERS",
     "EncoderKind",
+    "VisionTransformer",
     "build_encoder",
     "computing_in",
     "cut_layers",
@@ -25,5 +28,6 @@ __all__ = [
     "preprocess",
     "restore_pixels",
     "split_encoder",
+    "spread",
     "swap_colours",
 ]

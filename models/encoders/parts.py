@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -76,3 +77,11 @@ def flatten_grid(features):
     """Reshapes (B, h, w, D) to (B, L, D) with L = h w."""
     batch, height, width, channels = ops.shape(features)
     return ops.reshape(features, (batch, height * width, channels))
+
+
+def spread(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Spreads maps (R, h, w) >= 0 over pixels (R, H, W), bilinearly; keeps sums."""
+    large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
+    large = ops.convert_to_numpy(large)[..., 0]
+    sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
+    return large * (maps.sum((1, 2)) / sums)[:, None, None]

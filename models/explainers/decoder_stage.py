@@ -7,19 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from dataset.vocabulary import PADDING, START
 from keras_lrp import Operations
 from keras_lrp.backend import compiled, vector_jacobian_product
-from models.captioner import Captioner
+from models.base_captioner import BaseCaptioner
 from models.decoders import Decoder
 from models.encoders import flatten_grid
-
-MULTIPLE = 4  # numbers of words are padded to a multiple of it
+from models.sentence import Sentence, few_sizes
 
 
 @dataclass(frozen=True)
 class DecoderStage:
     """The derivative of each explained logit, and the forward values around it.
+
+    What is explained of a word of several tokens is the sum of their logits, and its
+    probability the product of theirs.
 
     Attributes:
         features: The encoder's features (h, w, D).
@@ -30,8 +31,10 @@ class DecoderStage:
         logits: (R,).
         log_probabilities: (R,).
         tokens_read: The ids the decoder reads, padded to one of few lengths (S,).
-        steps: The explained places (R,).
-        seeds: The weights of the explained sums of logits (R, V).
+        places: The places of the explained tokens (P,), P = R where words are tokens.
+        seeds: The weights of the explained sums of logits (P, V).
+        sentence: The caption.
+        steps: The places of the explained words (R,).
     """
 
     features: np.ndarray
@@ -42,8 +45,10 @@ class DecoderStage:
     logits: np.ndarray
     log_probabilities: np.ndarray
     tokens_read: np.ndarray
-    steps: np.ndarray
+    places: np.ndarray
     seeds: np.ndarray
+    sentence: Sentence
+    steps: np.ndarray
 
     @property
     def shown_attention(self) -> np.ndarray | None:
@@ -72,7 +77,7 @@ class Differentiated(NamedTuple):
 
 
 def explain_decoder(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     operations: Operations,
     features,
     tokens: np.ndarray,
@@ -81,68 +86,113 @@ def explain_decoder(
 ) -> DecoderStage:
     """Differentiates the logits of several words of a caption at once.
 
-    The words lie along the batch axis: row r holds the whole sentence and predicts
-    from step r alone, which costs one small recurrence per word and no loop.
+    The tokens lie along the batch axis: row p holds the whole sentence and predicts
+    from its place alone, which costs one small recurrence per token and no loop.
 
     Args:
         captioner: The model.
         operations: How the decoder is differentiated.
         features: (1, h, w, D).
-        tokens: The caption's ids (T,).
-        steps: The explained places (R,).
+        tokens: The caption's ids (S,).
+        steps: The places of the explained words (R,).
         contrast: See `explain`.
     """
-    _, height, width, channels = features.shape
-    rows = np.arange(len(steps))
-    seeds = np.zeros((few_sizes(len(steps)), len(captioner.vocabulary)), "float32")
-    seeds[rows, tokens[steps]] = 1.0
-    if contrast is not None:
-        seeds[rows, contrast_token(captioner, contrast, tokens[steps])] -= 1.0
-    padded_steps = np.zeros(len(seeds), "int32")
-    padded_steps[rows] = steps
-    tokens_read = decoder_tokens(tokens)
+    sentence = captioner.sentence(tokens)
+    places, words = sentence.places(steps)
+    rows = np.arange(len(places))
+    calls, size = _divide(len(rows), captioner.decoder.rows_at_once)
+    seeds = np.zeros((calls * size, len(captioner.vocabulary)), "float32")
+    seeds[rows] = _seeds(captioner, tokens[places], words, contrast)
+    padded = np.zeros(len(seeds), "int32")
+    padded[rows] = places
+    tokens_read = decoder_tokens(captioner, tokens)
     differentiate = captioner.make_once(
         ("decoder stage", operations), lambda: _compiled_stage(captioner, operations)
     )
-    found = differentiate(features, tokens_read, padded_steps, seeds)
-    found = Differentiated(*(_first_rows(part, len(rows)) for part in found))
-    grid = (len(steps), height, width)
+    found = [
+        differentiate(features, tokens_read, *part)
+        for part in zip(np.split(padded, calls), np.split(seeds, calls), strict=True)
+    ]
+    found = Differentiated(
+        *(_joined(parts, len(rows)) for parts in zip(*found, strict=True))
+    )
+    log_probabilities = found.log_probabilities[rows, tokens[places]]
+    by_token = sentence.merge(found.by_word[:, : len(tokens)], steps)
+    grid = (len(steps), *features.shape[1:3])
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
-        feature_gradient=found.feature_gradient.reshape(*grid, channels),
-        preceding_words=found.by_word[:, : len(tokens)],
-        attention={name: m.reshape(grid) for name, m in found.attention.items()},
+        feature_gradient=sentence.merge(found.feature_gradient, steps).reshape(
+            *grid, features.shape[3]
+        ),
+        preceding_words=sentence.sum_columns(by_token),
+        attention={
+            name: _mean_of_tokens(sentence, m, steps).reshape(grid)
+            for name, m in found.attention.items()
+        },
         beta=found.beta,
-        logits=found.logits,
-        log_probabilities=found.log_probabilities[rows, tokens[steps]],
+        logits=sentence.merge(found.logits, steps),
+        log_probabilities=sentence.merge(log_probabilities, steps),
         tokens_read=tokens_read,
-        steps=padded_steps[rows],
+        places=padded[rows],
         seeds=seeds[rows],
+        sentence=sentence,
+        steps=np.asarray(steps),
     )
 
 
-def _first_rows(part, count: int):
-    """Returns the first rows of an array, or of each array by name, in numpy."""
-    if part is None:
+def _seeds(captioner: BaseCaptioner, tokens, words, contrast) -> np.ndarray:
+    """Returns the weights of the explained sums of logits (P, V).
+
+    Args:
+        captioner: The model.
+        tokens: The explained ones (P,).
+        words: The number of each token's word (P,).
+        contrast: See `explain`; two words are compared where they begin.
+    """
+    rows = np.arange(len(tokens))
+    seeds = np.zeros((len(tokens), len(captioner.vocabulary)), "float32")
+    seeds[rows, tokens] = 1.0
+    if contrast is not None:
+        begins = np.diff(words, prepend=-1) > 0
+        seeds[rows[~begins]] = 0.0
+        other = contrast_token(captioner, contrast, tokens[begins])
+        seeds[rows[begins], other] -= 1.0
+    return seeds
+
+
+def _mean_of_tokens(sentence: Sentence, values: np.ndarray, steps) -> np.ndarray:
+    """Averages values (P, L) over the tokens of each word: (R, L)."""
+    if not sentence.has_pieces:
+        return values
+    counts = sentence.merge(np.ones(len(values), values.dtype), steps)
+    return sentence.merge(values, steps) / counts[:, None]
+
+
+def _divide(count: int, most: int | None) -> tuple[int, int]:
+    """Returns into how many calls rows are divided, and the rows of each."""
+    calls = 1 if most is None else -(-count // most)
+    return calls, few_sizes(-(-count // calls))
+
+
+def _joined(parts: list, count: int):
+    """Returns the first rows of several calls' arrays, or arrays by name, in numpy."""
+    first = parts[0]
+    if first is None:
         return None
-    if isinstance(part, dict):
-        return {name: _first_rows(one, count) for name, one in part.items()}
-    return ops.convert_to_numpy(part)[:count]
+    if isinstance(first, dict):
+        return {name: _joined([part[name] for part in parts], count) for name in first}
+    return np.concatenate([ops.convert_to_numpy(part) for part in parts])[:count]
 
 
-def decoder_tokens(tokens: np.ndarray) -> np.ndarray:
+def decoder_tokens(captioner: BaseCaptioner, tokens: np.ndarray) -> np.ndarray:
     """Returns the ids that the decoder reads to write tokens (T,), padded: (S,)."""
-    tokens_read = np.full(few_sizes(len(tokens)), PADDING, "int32")
-    tokens_read[: len(tokens)] = [START, *tokens[:-1]]
+    words = captioner.vocabulary
+    tokens_read = np.full(few_sizes(len(tokens)), words.padding, "int32")
+    tokens_read[: len(tokens)] = [words.start, *tokens[:-1]]
     return tokens_read
 
 
-def few_sizes(count: int) -> int:
-    """Rounds up, so that few sizes occur and few functions are compiled."""
-    return -(-count // MULTIPLE) * MULTIPLE
-
-
-def _compiled_stage(captioner: Captioner, operations: Operations) -> Callable:
+def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callable:
     decoder = captioner.decoder
 
     def differentiate(features, tokens_read, steps, seeds) -> Differentiated:
@@ -197,16 +247,13 @@ def differentiate_words(
     )
 
 
-def contrast_token(captioner: Captioner, word: str, explained=()) -> int:
-    """Returns the id of the word that explained tokens are contrasted with.
+def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:
+    """Returns the token that explained ones are contrasted with: the word's first.
 
     Raises:
-        ValueError: The captioner does not know it, or it is explained itself.
+        ValueError: The captioner does not know the word, or it is explained itself.
     """
-    word = word.lower()
-    if word not in captioner.vocabulary:
-        raise ValueError(f"The captioner does not know {word!r}; contrast another.")
-    token = captioner.vocabulary.id_of(word)
+    token = captioner.first_token(word)
     if token in explained:
         raise ValueError(f"{word!r} cannot be contrasted with itself.")
     return token

@@ -8,9 +8,10 @@ from keras import ops
 
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
-from models.captioner import Captioner, EncodedImage
+from models.base_captioner import BaseCaptioner, EncodedImage
 from models.encoders import flatten_grid
-from models.explainers.decoder_stage import decoder_tokens, few_sizes
+from models.explainers.decoder_stage import decoder_tokens
+from models.sentence import few_sizes
 
 BATCH = 8  # variants computed together
 PER_SIDE = 28  # patches of an image: of 8x8 pixels on 224x224
@@ -50,7 +51,7 @@ def number_patches(height: int, width: int, per_side: int = PER_SIDE) -> np.ndar
 
 
 def delete_patches(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
@@ -87,7 +88,7 @@ def delete_patches(
 
 
 def delete_words(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
@@ -100,12 +101,13 @@ def delete_words(
         encoded: The image.
         tokens: The ids of the sentence (T,).
         steps: The place of the word that each of P variants asks for (P,).
-        deleted: Which of the tokens that the decoder reads each variant deletes, bool
-            (P, T); at step 0 it reads the start token.
+        deleted: Which of the words that the decoder reads each variant deletes, bool
+            (P, T); at step 0 it reads the start token. See `Sentence.columns`.
 
     Returns:
         The probabilities (P,).
     """
+    deleted = deleted[:, captioner.sentence(tokens).columns]  # (P, S)
     found = []
     for numbers in _batches(len(steps)):
         same = ops.repeat(encoded.features, len(numbers), axis=0)
@@ -115,7 +117,7 @@ def delete_words(
 
 
 def encode_without(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     encoder_input: np.ndarray,
     patches: Sequence[np.ndarray],
     numbers: np.ndarray,
@@ -164,7 +166,7 @@ def paint_patches(
 
 
 def predict_variants(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     features,
     tokens_read: np.ndarray,
     deleted: np.ndarray,
@@ -187,7 +189,7 @@ def predict_variants(
     return ops.convert_to_numpy(predict(features, tokens_read, kept, steps))
 
 
-def _compiled_variants(captioner: Captioner) -> Callable:
+def _compiled_variants(captioner: BaseCaptioner) -> Callable:
     decoder = captioner.decoder
 
     def predict(features, tokens_read, kept, steps):
@@ -202,14 +204,22 @@ def _compiled_variants(captioner: Captioner) -> Callable:
 
 def _probabilities(captioner, features, tokens, deleted, steps) -> np.ndarray:
     """Returns the probabilities (P, R) of the words at `steps` (P, R) of a sentence."""
-    tokens_read = decoder_tokens(tokens)  # (S,)
+    tokens_read = decoder_tokens(captioner, tokens)  # (S,)
     deleted = np.pad(deleted, [(0, 0), (0, len(tokens_read) - len(tokens))])
-    asked = steps.shape[1]
-    padded = np.pad(steps, [(0, 0), (0, few_sizes(asked) - asked)]).astype("int32")
+    sentence, places = captioner.sentence(tokens), steps
+    if sentence.has_pieces:
+        places = np.tile(np.arange(len(tokens)), (len(features), 1))
+    asked = places.shape[1]
+    padded = np.pad(places, [(0, 0), (0, few_sizes(asked) - asked)]).astype("int32")
     logits = predict_variants(captioner, features, tokens_read, deleted, padded)
     probabilities = ops.convert_to_numpy(ops.softmax(logits))
     chosen = np.take_along_axis(probabilities, tokens[padded][..., None], axis=-1)
-    return chosen[:, :asked, 0]
+    chosen = chosen[:, :asked, 0]
+    if not sentence.has_pieces:
+        return chosen
+    every = np.arange(len(sentence.words))
+    words = sentence.merge(chosen.T, every, np.multiply).T  # (P, T)
+    return np.take_along_axis(words, steps, axis=1)
 
 
 def _batches(count: int) -> Iterator[np.ndarray]:

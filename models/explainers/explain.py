@@ -6,47 +6,50 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.images import load_image
 from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
-from models.captioner import Captioner, EncodedImage
-from models.encoders import swap_colours
+from models.base_captioner import BaseCaptioner, EncodedImage
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import (
-    LRP_PRESET,
     METHODS,
     Method,
-    choose_each,
+    choose_ways,
     refuse_methods,
 )
 from models.generation.beam_search import check_search
+from models.sentence import Sentence
 
 
 def explain(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     image: str | Path | np.ndarray,
     method: str = "lrp",
     caption: str | None = None,
     words: Sequence[str] | None = None,
     contrast: str | None = None,
     beam_size: int | None = None,
-    lrp_preset: str = LRP_PRESET,
+    lrp_preset: str | None = None,
+    decoder_rules: str | None = None,
     precision: str = PRECISION,
 ) -> Explanation:
     """Explains the words of an image's caption.
 
     Args:
         captioner: The model.
-        image: An image file, or RGB pixels uint8 of the encoder's size (224, 224, 3).
+        image: An image file, or RGB pixels uint8: of the encoder's size (224, 224, 3),
+            of any size for a published captioner.
         method: A name from METHODS.
         caption: The text to explain; the captioner's own if None.
         words: Explain only these words of the caption; all if None. Those that the
             caption lacks are left out, with a warning.
         contrast: Explain why each word and not this one: the difference of the logits.
         beam_size: Of the search for the caption; the captioner's own if None.
-        lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS.
-        precision: Of the way back through the encoder, one of PRECISIONS. Methods
-            that do not take this way ignore it.
+        lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS; None for
+            the paper's, and for encoders that follow the decoder's.
+        decoder_rules: The rules of decoder and vision Transformer in LRP, a key of
+            RELEVANCE_RULES; None for the decoder's own.
+        precision: Of the way back through a convolutional encoder, one of PRECISIONS.
+            Methods that do not take this way ignore it.
 
     Raises:
         ImageError: The file cannot be read as an image.
@@ -63,19 +66,21 @@ def explain(
         contrast,
         beam_size,
         lrp_preset,
+        decoder_rules,
         precision,
     )[0]
 
 
 def explain_each(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     image: str | Path | np.ndarray,
     methods: Sequence[str],
     caption: str | None = None,
     words: Sequence[str] | None = None,
     contrast: str | None = None,
     beam_size: int | None = None,
-    lrp_preset: str = LRP_PRESET,
+    lrp_preset: str | None = None,
+    decoder_rules: str | None = None,
     precision: str = PRECISION,
 ) -> list[Explanation]:
     """Explains with several methods, which share what they have in common.
@@ -83,29 +88,43 @@ def explain_each(
     See `explain`; the explanations come in the order of the methods.
     """
     wanted = _check_call(captioner, methods, words, beam_size)
-    choose_each(methods, lrp_preset, precision)
-    features, (encoded,) = captioner.encode_each([_pixels_of(image, captioner)])
+    choose_ways(captioner, methods, lrp_preset, decoder_rules, precision)
+    if isinstance(image, (str, Path)):
+        photo = captioner.load_photo(image)
+    else:
+        photo = captioner.check_photo(image)
+    features, (encoded,) = captioner.encode_each([photo])
     if caption is not None:
         tokens = known_tokens(captioner, caption)
     else:
         found = captioner.caption_features(features, beam_size)[0]
         tokens = np.asarray(found.tokens, "int32")
-        if not len(tokens):
-            raise ValueError("The captioner found no word for this photo.")
-    steps = _steps(tokens, captioner, wanted)
+    sentence = captioner.sentence(tokens)
+    if not sentence.words:
+        raise ValueError("The captioner found no word for this photo.")
+    steps = _steps(sentence, wanted)
     return explain_encoded(
-        captioner, encoded, tokens, steps, methods, contrast, lrp_preset, precision
+        captioner,
+        encoded,
+        tokens,
+        steps,
+        methods,
+        contrast,
+        lrp_preset,
+        decoder_rules,
+        precision,
     )
 
 
 def explain_encoded(
-    captioner: Captioner,
+    captioner: BaseCaptioner,
     encoded: EncodedImage,
     tokens: np.ndarray,
     steps: np.ndarray,
     methods: Sequence[str],
     contrast: str | None = None,
-    lrp_preset: str = LRP_PRESET,
+    lrp_preset: str | None = None,
+    decoder_rules: str | None = None,
     precision: str = PRECISION,
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
@@ -118,29 +137,29 @@ def explain_encoded(
         methods: Names from METHODS; the explanations come in their order.
         contrast: See `explain`.
         lrp_preset: See `explain`.
+        decoder_rules: See `explain`.
         precision: See `explain`.
     """
-    chosen = choose_each(methods, lrp_preset, precision)
+    rules, chosen = choose_ways(
+        captioner, methods, lrp_preset, decoder_rules, precision
+    )
     stages = {
         operations: explain_decoder(
             captioner, operations, encoded.features, tokens, steps, contrast
         )
         for operations in {method.operations for method in chosen.values()}
     }
-    names = captioner.vocabulary.words
-    common = {
+    sentence = captioner.sentence(tokens)
+    common = _described(sentence, steps) | {
         "image": encoded.pixels,
-        "caption": " ".join(names[token] for token in tokens),
         "contrast": contrast,
-        "words": tuple(names[tokens[step]] for step in steps),
-        "steps": tuple(int(step) for step in steps),
-        "words_read": (SPECIAL_TOKENS[START], *(names[token] for token in tokens[:-1])),
     }
     return [
         Explanation(
             method=name,
-            lrp_preset=lrp_preset if name == "lrp" else None,
-            precision=method.precision_of(precision),
+            lrp_preset=rules.encoder if name == "lrp" else None,
+            decoder_rules=rules.decoder if method.is_balanced else None,
+            precision=method.precision,
             **common,
             **_arrays(captioner, encoded, method, stages[method.operations]),
         )
@@ -148,9 +167,24 @@ def explain_encoded(
     ]
 
 
-def _check_call(captioner: Captioner, methods, words, beam_size) -> list[str] | None:
+def _described(sentence: Sentence, steps: np.ndarray) -> dict:
+    """Returns what an explanation says of a caption and of its explained words."""
+    words = sentence.words
+    read = words if sentence.has_pieces else words[:-1]
+    return {
+        "caption": sentence.text,
+        "words": tuple(words[step] for step in steps),
+        "steps": tuple(int(step) for step in steps),
+        "words_read": (SPECIAL_TOKENS[START], *read),
+        "has_pieces": sentence.has_pieces,
+    }
+
+
+def _check_call(
+    captioner: BaseCaptioner, methods, words, beam_size
+) -> list[str] | None:
     """Refuses what cannot be explained before any work; returns the wanted words."""
-    if not isinstance(captioner, Captioner):
+    if not isinstance(captioner, BaseCaptioner):
         raise ValueError(
             f"captioner must be a Captioner; received {captioner!r}. Load it with "
             "load_captioner."
@@ -177,20 +211,24 @@ def _split_wanted(words: str | Sequence[str]) -> list[str]:
 
 
 def _arrays(
-    captioner: Captioner, encoded: EncodedImage, method: Method, stage: DecoderStage
+    captioner: BaseCaptioner, encoded: EncodedImage, method: Method, stage: DecoderStage
 ) -> dict[str, np.ndarray | None]:
     """Returns the arrays of one method's explanation."""
-    pixels, features, words = method.explain(captioner, encoded.encoder_input, stage)
+    maps = method.explain(captioner, encoded.encoder_input, stage, method)
+    pixels, features, words = maps.pixels, maps.features, maps.words
     lost = np.full((len(pixels), 2), np.nan)
     if method.is_balanced:
         of_features = features.sum((1, 2, 3), dtype="float64")
         lost[:, 0] = stage.logits - words.sum(1) - of_features
         lost[:, 1] = of_features - pixels.sum((1, 2, 3), dtype="float64")
+    shown = stage.shown_attention if maps.attention is None else maps.attention
+    if shown is not None:
+        shown = captioner.attention_in_photo(shown, encoded)
     return {
-        "pixels": swap_colours(pixels, captioner.config.encoder),
+        "pixels": captioner.in_photo(pixels, encoded.pixels),
         "features": features,
         "preceding_words": words,
-        "attention": stage.shown_attention,
+        "attention": shown,
         "beta": stage.beta,
         "logits": stage.logits,
         "log_probabilities": stage.log_probabilities,
@@ -198,22 +236,7 @@ def _arrays(
     }
 
 
-def _pixels_of(image: str | Path | np.ndarray, captioner: Captioner) -> np.ndarray:
-    if isinstance(image, (str, Path)):
-        return load_image(image, captioner.image_size)
-    expected = captioner.encoder.input_shape[1:]
-    if not isinstance(image, np.ndarray):
-        received = repr(image)
-    elif image.dtype != np.uint8 or image.shape != expected:
-        received = f"{image.dtype} {image.shape}"
-    else:
-        return image
-    raise ValueError(
-        f"An image must be uint8 {expected}, or a file; received {received}."
-    )
-
-
-def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
+def known_tokens(captioner: BaseCaptioner, text: str) -> np.ndarray:
     """Returns the ids (T,) of a caption's words.
 
     Raises:
@@ -222,31 +245,17 @@ def known_tokens(captioner: Captioner, text: str) -> np.ndarray:
     """
     if not isinstance(text, str):
         raise ValueError(f"A caption must be a text; received {text!r}.")
-    vocabulary = captioner.vocabulary
-    unknown = vocabulary.unknown_words(text)
-    if unknown:
-        raise ValueError(
-            f"The captioner does not know {', '.join(map(repr, unknown))}; its "
-            f"vocabulary has {len(vocabulary) - len(SPECIAL_TOKENS)} words. Use others."
-        )
-    words, longest = split_words(text), captioner.config.max_caption_words
-    if not words:
-        raise ValueError("There is no word to explain: the caption is empty.")
-    if len(words) > longest:
-        raise ValueError(f"The caption has {len(words)} words; at most {longest} fit.")
-    return vocabulary.encode(text, longest)[:-1]
+    return captioner.read_text(text)
 
 
-def _steps(
-    tokens: np.ndarray, captioner: Captioner, wanted: list[str] | None
-) -> np.ndarray:
+def _steps(sentence: Sentence, wanted: list[str] | None) -> np.ndarray:
     """Returns the places of the wanted words; names those that are not there."""
+    names = sentence.plain_words if sentence.has_pieces else sentence.words
     if wanted is None:
-        return np.arange(len(tokens))
-    names = [captioner.vocabulary.words[token] for token in tokens]
+        return np.arange(len(names))
     missing = [word for word in dict.fromkeys(wanted) if word not in names]
     listed, verb = ", ".join(map(repr, missing)), "are" if missing[1:] else "is"
-    lacks = f"{listed} {verb} not in the caption {' '.join(names)!r}"
+    lacks = f"{listed} {verb} not in the caption {sentence.text!r}"
     if not set(wanted) & set(names):
         raise ValueError(f"{lacks}. Name words of it.")
     if missing:

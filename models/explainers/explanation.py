@@ -29,13 +29,14 @@ class Explanation:
         words: The explained words (R,).
         steps: Their places in the caption (R,), starting at 0.
         words_read: What the decoder read at each step (T,): the start token and the
-            words.
+            words; with pieces of words, the last word too (T + 1,).
         pixels: Relevance of the pixels (R, H, W, 3).
-        features: Relevance of the encoder's features (R, h, w, D).
-        preceding_words: Relevance of what the decoder read (R, T); 0 for what came
-            after the word.
-        attention: Attention weights (R, h, w), in [0, 1], sum 1; None for a decoder
-            without attention.
+        features: Relevance of the encoder's features (R, h, w, D); of a vision
+            Transformer's tokens (R, 1, 1 + h w, D), the class token first.
+        preceding_words: Relevance of what the decoder read (R, T) or (R, T + 1); 0
+            for what came after the word.
+        attention: Attention weights on the photo (R, h, w), in [0, 1], sum 1 or less
+            where other things are attended to; None for a decoder without attention.
         beta: The sentinel's share of what is attended to (R,), in [0, 1]; None for a
             decoder without a sentinel.
         logits: What is explained (R,): the word's logit, or a difference of two.
@@ -43,6 +44,10 @@ class Explanation:
         lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
             logit - words - features, and in the encoder, features - pixels; NaN for
             methods that do not distribute the logit.
+        decoder_rules: The decoder's rules where the method is LRP, else None.
+        has_pieces: Whether a word may consist of several tokens. Its later ones are
+            written after its first ones were read: their relevance has the column of
+            the word itself.
         precision: Of the way back through the encoder, where the method takes it.
     """
 
@@ -62,11 +67,14 @@ class Explanation:
     logits: np.ndarray
     log_probabilities: np.ndarray
     lost: np.ndarray
+    decoder_rules: str | None = None
+    has_pieces: bool = False
     precision: str = PRECISION
 
     def __repr__(self):
         """Returns what an explanation is of, in three lines and without its arrays."""
-        of = [self.method, self.lrp_preset, self.unusual_precision]
+        rules = self.decoder_rules if self.has_pieces else None
+        of = [self.method, self.lrp_preset, rules, self.unusual_precision]
         of.append(self.contrast and f"not {self.contrast!r}")
         names = ("pixels", "features", "preceding_words")
         shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
@@ -121,14 +129,16 @@ class Explanation:
                 "pixel_relevance": float(self.pixels[row].sum()),
                 "word_relevance": {
                     f"{index} {name}": _number(self.preceding_words[row, index])
-                    for index, name in enumerate(self.words_read[: step + 1])
+                    for index, name in enumerate(
+                        self.words_read[: step + 1 + self.has_pieces]
+                    )
                 },
                 "lost_in_decoder": _number(self.lost[row, 0]),
                 "lost_in_encoder": _number(self.lost[row, 1]),
             }
             for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
         ]
-        names = ("caption", "method", "lrp_preset", "contrast")
+        names = ("caption", "method", "lrp_preset", "decoder_rules", "contrast")
         what = {name: getattr(self, name) for name in names}
         if self.unusual_precision:
             what["precision"] = self.precision

@@ -1,27 +1,32 @@
 """The methods of explanation: from a decoder's stage to relevance of the pixels."""
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from keras import ops
 
-from keras_lrp import LRP, PRECISIONS, PRESETS
-from keras_lrp.operations import GradientOperations, Operations, RelevanceOperations
-from models.captioner import Captioner
-from models.encoders import preprocess
-from models.explainers.decoder_stage import DecoderStage, few_sizes
+from keras_lrp import PRECISIONS
+from keras_lrp.operations import RELEVANCE_RULES, GradientOperations, Operations
+from models.base_captioner import BaseCaptioner
+from models.captioner import LRP_PRESETS
+from models.encoders import VisionTransformer, spread
+from models.explainers.decoder_stage import DecoderStage
+from models.explainers.encoder_stage import (
+    pixel_gradient,
+    pixel_relevance,
+    propagate,
+    roll_out,
+)
 from models.explainers.explanation import PRECISION
 from models.explainers.occlusion import occlude_image, occlude_words
+from models.explainers.rules import Rules, choose_rules
 
-RELEVANCE = RelevanceOperations()
+RELEVANCE = RELEVANCE_RULES["epsilon"]
 GRADIENT = GradientOperations()
 ALL = "all"  # stands for every method but the extras
-LRP_PRESET = "alpha1_beta0"  # the paper's
-LRP_PRESETS = tuple(n for n in PRESETS if n not in ("gradient", "guided_backprop"))
+LRP_PRESET = LRP_PRESETS[0]  # the paper's
 
 
 class Maps(NamedTuple):
@@ -31,11 +36,14 @@ class Maps(NamedTuple):
         pixels: Of the encoder's input, (R, H, W, 3).
         features: Of the encoder's features, (R, h, w, D).
         words: Of what the decoder read, (R, T).
+        attention: The attention that is shown, shaped as the stage's, (R, h, w);
+            None for the stage's first.
     """
 
     pixels: np.ndarray
     features: np.ndarray
     words: np.ndarray
+    attention: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,20 @@ class Method:
 
     Attributes:
         summary: One sentence for the reader.
-        operations: How the decoder is differentiated.
-        explain: (captioner, encoder input (1, H, W, 3), decoder stage) -> Maps.
-        is_balanced: Whether words, features and pixels share out the logit.
+        operations: How decoder and vision Transformer are differentiated.
+        explain: (captioner, encoder input (1, H, W, 3), decoder stage, method) ->
+            Maps.
+        is_balanced: Whether words, features and pixels share out the logit, by rules.
         is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
-        shows_attention: Whether the decoder must have attention maps.
         passes_encoder: Whether it takes relevance or a gradient back through the
             encoder, which has a precision.
+        attention: The map of attention that it shows; None for another method, "" for
+            the decoder's first.
+        follows: Whether it follows the attention through a vision Transformer.
+        is_guided: Whether it needs rectifiers in the encoder.
+        preset: The encoder's rules of LRP; None for other methods, and for encoders
+            that have none of their own.
+        precision: Of the way back through the encoder.
     """
 
     summary: str
@@ -58,57 +73,65 @@ class Method:
     explain: Callable
     is_balanced: bool = False
     is_extra: bool = False
-    shows_attention: bool = False
     passes_encoder: bool = False
+    attention: str | None = None
+    follows: bool = False
+    is_guided: bool = False
+    preset: str | None = None
+    precision: str = PRECISION
 
-    def fits(self, captioner: Captioner) -> bool:
-        """Tells whether the method has a meaning for a captioner."""
-        return not self.shows_attention or bool(captioner.decoder.attention_maps)
+    def misfit(self, captioner: BaseCaptioner) -> str:
+        """Says why the method has no meaning for a captioner; "" if it has."""
+        maps = captioner.decoder.attention_maps
+        name = captioner.config.decoder
+        if self.attention is not None and not maps:
+            return f"shows attention, and the decoder {name} has none"
+        if self.attention and self.attention not in maps:
+            return (
+                f"shows the {self.attention} attention of several layers, and the "
+                f"decoder {name} has one"
+            )
+        if self.follows and not isinstance(captioner.encoder, VisionTransformer):
+            return (
+                "follows the attention of a vision Transformer, and the encoder is none"
+            )
+        if self.is_guided and not captioner.is_rectified:
+            return "guides rectifiers, and the encoder has none"
+        return ""
+
+    def under(self, rules: Rules, precision: str = PRECISION) -> "Method":
+        """Returns the method with a precision, and LRP with the rules."""
+        chosen = {"precision": self.precision_of(precision)}
+        if self.is_balanced:
+            chosen["operations"] = RELEVANCE_RULES[rules.decoder]
+            chosen["preset"] = rules.encoder
+        return replace(self, **chosen)
 
     def precision_of(self, asked: str) -> str:
         """Returns the precision of its way back, which it takes or not."""
         return asked if self.passes_encoder else PRECISION
 
 
-def choose_method(
-    name: str, lrp_preset: str = LRP_PRESET, precision: str = PRECISION
-) -> Method:
-    """Returns a method, LRP with the rules of a preset.
-
-    Args:
-        name: From METHODS.
-        lrp_preset: One of LRP_PRESETS; counts in the method lrp alone.
-        precision: One of PRECISIONS; counts in methods that pass the encoder.
+def choose_method(name: str) -> Method:
+    """Returns a method.
 
     Raises:
-        ValueError: There is no such method, preset or precision.
+        ValueError: There is no such method.
     """
     if not isinstance(name, str) or name not in METHODS:
         raise ValueError(
             f"Unknown method {name!r}; expected one of {', '.join(METHODS)}."
         )
-    if lrp_preset not in LRP_PRESETS:
-        raise ValueError(
-            f"Unknown LRP preset {lrp_preset!r}; expected one of "
-            f"{', '.join(LRP_PRESETS)}."
-        )
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"Unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}."
-        )
-    method = METHODS[name]
-    chosen = {"preset": lrp_preset} if name == "lrp" else {}
-    chosen |= {"precision": precision} if method.passes_encoder else {}
-    return replace(method, explain=functools.partial(method.explain, **chosen))
+    return METHODS[name]
 
 
-def choose_methods(names: str, captioner: Captioner) -> list[str]:
+def choose_methods(names: str, captioner: BaseCaptioner) -> list[str]:
     """Returns the methods of "lrp,attention"; of "all", those that fit but the extras.
 
     Raises:
         ValueError: There is no such method, or it has no meaning for the captioner.
     """
-    fitting = [name for name, m in METHODS.items() if m.fits(captioner)]
+    fitting = [name for name, m in METHODS.items() if not m.misfit(captioner)]
     fast = [name for name in fitting if name not in EXTRAS]
     meant = [fast if name == ALL else [name] for name in split_methods(names)]
     chosen = list(dict.fromkeys(itertools.chain(*meant)))
@@ -129,41 +152,67 @@ def split_methods(names: str) -> list[str]:
     return split
 
 
-def refuse_methods(names: Sequence[str], captioner: Captioner) -> None:
+def refuse_methods(names: Sequence[str], captioner: BaseCaptioner) -> None:
     """Refuses methods that are unknown or have no meaning for a captioner.
 
     Raises:
         ValueError: Which method, and the way out.
     """
     for name in names:
-        if not choose_method(name).fits(captioner):
-            raise ValueError(
-                f"The method {name} shows attention, and the decoder "
-                f"{captioner.config.decoder} has none. Choose another method."
-            )
+        reason = choose_method(name).misfit(captioner)
+        if reason:
+            raise ValueError(f"The method {name} {reason}. Choose another method.")
 
 
-def choose_each(
-    names: Sequence[str], lrp_preset: str = LRP_PRESET, precision: str = PRECISION
-) -> dict[str, Method]:
-    """Returns several methods by name; see `choose_method`.
+def choose_ways(
+    captioner: BaseCaptioner,
+    names: Sequence[str],
+    lrp_preset: str | None = None,
+    decoder_rules: str | None = None,
+    precision: str = PRECISION,
+) -> tuple[Rules, dict[str, Method]]:
+    """Returns the rules of a captioner, and methods by name that follow them.
 
-    Raises:
-        ValueError: One is unknown, or none has a use for the precision.
-    """
-    methods = {name: choose_method(name, lrp_preset, precision) for name in names}
-    refuse_precision(names, precision)
-    return methods
-
-
-def refuse_precision(names: Sequence[str], precision: str) -> None:
-    """Refuses a precision that none of the methods computes in.
+    Args:
+        captioner: The model.
+        names: From METHODS.
+        lrp_preset: See `choose_rules`; counts in the method lrp alone.
+        decoder_rules: See `choose_rules`; counts in LRP alone.
+        precision: One of PRECISIONS; counts in methods that pass the encoder.
 
     Raises:
-        ValueError: Which methods, and the way out.
+        ValueError: One is unknown, or has no meaning for the captioner or the methods.
     """
+    rules = choose_rules(captioner, lrp_preset, decoder_rules)
+    methods = {name: choose_method(name) for name in names}
+    refuse_precision(captioner, names, precision)
+    return rules, {
+        name: method.under(rules, precision) for name, method in methods.items()
+    }
+
+
+def refuse_precision(
+    captioner: BaseCaptioner, names: Sequence[str], precision: str
+) -> None:
+    """Refuses a precision that is unknown, or that nothing is computed in.
+
+    Raises:
+        ValueError: Why, and the way out.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"Unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}."
+        )
+    if precision == PRECISION:
+        return
+    if not captioner.encoder_presets:
+        raise ValueError(
+            f"The precision {precision} is one of the way back through convolutional "
+            f"encoders; that of {captioner.config.decoder} is none. Leave the "
+            "precision out."
+        )
     passing = [name for name, method in METHODS.items() if method.passes_encoder]
-    if precision != PRECISION and not set(passing) & set(names):
+    if not set(passing) & set(names):
         raise ValueError(
             f"The precision {precision} is one of the way back through the encoder, "
             f"which only {', '.join(passing)} take; received {', '.join(names)}. Leave "
@@ -171,112 +220,92 @@ def refuse_precision(names: Sequence[str], precision: str) -> None:
         )
 
 
-def encoder_lrp(captioner: Captioner, preset: str, precision: str = PRECISION) -> LRP:
-    """Returns the explanation of a captioner's encoder.
-
-    It is made once for each preset and precision.
-    """
-    return captioner.make_once(
-        ("encoder lrp", preset, precision),
-        lambda: _make_encoder_lrp(captioner, preset, precision),
-    )
-
-
-def _make_encoder_lrp(captioner: Captioner, preset: str, precision: str) -> LRP:
-    pixel_range = None
-    if preset == "epsilon_gamma_box":
-        darkest_and_lightest = np.array([[0.0] * 3, [255.0] * 3])
-        ends = preprocess(darkest_and_lightest, captioner.config.encoder)
-        pixel_range = tuple(map(tuple, ends.tolist()))
-    return LRP(captioner.encoder, preset, pixel_range, precision)
-
-
-def _propagate(
-    captioner: Captioner, preset: str, precision: str, encoder_input, relevance
-) -> np.ndarray:
-    rows = len(relevance)
-    padding = [(0, few_sizes(rows) - rows)] + [(0, 0)] * (relevance.ndim - 1)
-    found = encoder_lrp(captioner, preset, precision)(
-        encoder_input, relevance=np.pad(relevance, padding)[None]
-    )
-    return ops.convert_to_numpy(found)[0, :rows]
-
-
-def _lrp(
-    captioner, encoder_input, stage, preset=LRP_PRESET, precision=PRECISION
-) -> Maps:
+def _lrp(captioner, encoder_input, stage: DecoderStage, method: Method) -> Maps:
     features = stage.features * stage.feature_gradient
-    pixels = _propagate(captioner, preset, precision, encoder_input, features)
+    pixels = pixel_relevance(
+        captioner,
+        method.operations,
+        method.preset,
+        encoder_input,
+        stage,
+        method.precision,
+    )
     return Maps(pixels, features, stage.preceding_words)
 
 
-def _decoder_lrp(captioner, encoder_input, stage: DecoderStage) -> Maps:
+def _decoder_lrp(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
     features = stage.features * stage.feature_gradient
-    positions, size = features.sum(-1), encoder_input.shape[1:3]
+    positions, size = captioner.lay_out(features.sum(-1)), encoder_input.shape[1:3]
     positive, negative = (
-        _upsample(np.maximum(part, 0), size) for part in (positions, -positions)
+        spread(np.maximum(part, 0), size) for part in (positions, -positions)
     )
     return Maps(_as_pixels(positive - negative), features, stage.preceding_words)
 
 
-def _gradient(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
-    gradient = stage.feature_gradient
-    pixels = _propagate(captioner, "gradient", precision, encoder_input, gradient)
-    return Maps(pixels, gradient, stage.preceding_words)
+def _gradient(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
+    pixels = pixel_gradient(
+        captioner, method.operations, encoder_input, stage, method.precision
+    )
+    return Maps(pixels, stage.feature_gradient, stage.preceding_words)
 
 
-def _gradient_x_input(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
-    pixels, gradient, words = _gradient(captioner, encoder_input, stage, precision)
-    return Maps(encoder_input * pixels, stage.features * gradient, words)
+def _gradient_x_input(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
+    found = _gradient(captioner, encoder_input, stage, method)
+    return Maps(
+        encoder_input * found.pixels, stage.features * found.features, found.words
+    )
 
 
-def _grad_cam(captioner, encoder_input, stage: DecoderStage) -> Maps:
-    features = weigh_channels(stage)
+def _grad_cam(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
+    features = weigh_channels(
+        captioner.lay_out(stage.features[None])[0],
+        captioner.lay_out(stage.feature_gradient),
+    )
     heat = np.maximum(features.sum(-1), 0)
-    pixels = _as_pixels(_upsample(heat, encoder_input.shape[1:3]))
+    pixels = _as_pixels(spread(heat, encoder_input.shape[1:3]))
     return Maps(pixels, features, stage.preceding_words)
 
 
-def _guided_grad_cam(captioner, encoder_input, stage, precision=PRECISION) -> Maps:
-    cam = _grad_cam(captioner, encoder_input, stage)
+def _guided_grad_cam(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
+    cam = _grad_cam(captioner, encoder_input, stage, method)
     gradient = stage.feature_gradient
-    guided = _propagate(
-        captioner, "guided_backprop", precision, encoder_input, gradient
+    guided = propagate(
+        captioner, "guided_backprop", encoder_input, gradient, method.precision
     )
     return cam._replace(pixels=3.0 * cam.pixels * guided)  # cam is one colour's share
 
 
-def _attention(captioner, encoder_input, stage: DecoderStage) -> Maps:
-    channels, shown = stage.features.shape[-1], stage.shown_attention
+def _attention(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
+    channels = stage.features.shape[-1]
+    shown = stage.attention[method.attention or next(iter(stage.attention))]
+    if method.follows:
+        followed = shown[:, 0] @ roll_out(captioner, encoder_input)  # (R, L)
+        shown = followed[:, None]
     features = np.repeat(shown[..., None] / channels, channels, axis=-1)
-    pixels = _as_pixels(_upsample(shown, encoder_input.shape[1:3]))
-    return Maps(pixels, features, np.full_like(stage.preceding_words, np.nan))
+    placed = captioner.lay_out(shown)
+    pixels = _as_pixels(spread(placed, encoder_input.shape[1:3]))
+    return Maps(pixels, features, np.full_like(stage.preceding_words, np.nan), shown)
 
 
-def _occlusion(captioner, encoder_input, stage: DecoderStage) -> Maps:
+def _occlusion(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
     heat = occlude_image(captioner, encoder_input, stage)
     nothing = np.full_like(stage.feature_gradient, np.nan)
     return Maps(_as_pixels(heat), nothing, occlude_words(captioner, stage))
 
 
-def weigh_channels(stage: DecoderStage) -> np.ndarray:
+def weigh_channels(features: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     """Weighs each channel with the mean of its gradient over the positions.
+
+    Args:
+        features: (h, w, D).
+        gradient: (R, h, w, D).
 
     Returns:
         (R, h, w, D); the rectified sum over the channels is the map of Grad-CAM.
 
     Source: Selvaraju et al. 2017 (arXiv 1610.02391), equations 1 and 2.
     """
-    weights = stage.feature_gradient.mean((1, 2), keepdims=True)  # (R, 1, 1, D)
-    return stage.features * weights
-
-
-def _upsample(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Spreads maps (R, h, w) >= 0 over pixels (R, H, W), bilinearly; keeps sums."""
-    large = ops.image.resize(maps[..., None], size, interpolation="bilinear")
-    large = ops.convert_to_numpy(large)[..., 0]
-    sums = np.maximum(large.sum((1, 2)), np.finfo("float32").tiny)
-    return large * (maps.sum((1, 2)) / sums)[:, None, None]
+    return features * gradient.mean((1, 2), keepdims=True)  # mean: (R, 1, 1, D)
 
 
 def _as_pixels(maps: np.ndarray) -> np.ndarray:
@@ -324,12 +353,29 @@ METHODS = {
         GRADIENT,
         _guided_grad_cam,
         passes_encoder=True,
+        is_guided=True,
     ),
     "attention": Method(
         "Where the decoder attended to when it wrote the word.",
         GRADIENT,
         _attention,
-        shows_attention=True,
+        attention="",
+    ),
+    "attention_mean": Method(
+        "The attention of a Transformer's decoder, averaged over its layers.",
+        GRADIENT,
+        _attention,
+        is_extra=True,
+        attention="mean",
+    ),
+    "attention_rollout": Method(
+        "The averaged attention, followed through the layers of a vision Transformer "
+        "to the patches.",
+        GRADIENT,
+        _attention,
+        is_extra=True,
+        attention="mean",
+        follows=True,
     ),
     "occlusion": Method(
         "How much the word's logit falls when a patch of the photo, or a preceding "

@@ -7,15 +7,16 @@ Source: Zeiler and Fergus 2014 (arXiv 1311.2901), section 4.2.
 
 import numpy as np
 
-from models.captioner import Captioner
+from models.base_captioner import BaseCaptioner
 from models.explainers.decoder_stage import DecoderStage
 from models.explainers.deletion import encode_without, number_patches, predict_variants
+from models.sentence import few_sizes
 
 PER_SIDE = 14  # patches: of 16x16 pixels on 224x224
 
 
 def occlude_image(
-    captioner: Captioner, encoder_input: np.ndarray, stage: DecoderStage
+    captioner: BaseCaptioner, encoder_input: np.ndarray, stage: DecoderStage
 ) -> np.ndarray:
     """Paints patches of the image in its mean colour, one at a time.
 
@@ -39,23 +40,26 @@ def occlude_image(
     return (falls.T / areas)[:, numbers]
 
 
-def occlude_words(captioner: Captioner, stage: DecoderStage) -> np.ndarray:
+def occlude_words(captioner: BaseCaptioner, stage: DecoderStage) -> np.ndarray:
     """Sets the embedding of each preceding word to 0, one at a time.
 
     Returns:
         What the logit of each word falls by, (R, T).
     """
-    num_read = len(stage.tokens_read)
-    features = np.repeat(stage.features[None], num_read, axis=0)
-    deleted = np.eye(num_read, dtype=bool)
-    logits = _explained_logits(captioner, features, stage, deleted)  # (S, R)
-    return (stage.logits - logits).T[:, : stage.preceding_words.shape[1]]
+    columns = stage.sentence.columns  # (S,)
+    count = stage.sentence.num_columns
+    deleted = np.zeros((few_sizes(count), len(stage.tokens_read)), bool)
+    deleted[columns, np.arange(len(columns))] = True
+    features = np.repeat(stage.features[None], len(deleted), axis=0)
+    logits = _explained_logits(captioner, features, stage, deleted)  # (C, R)
+    return (stage.logits - logits).T[:, :count]
 
 
 def _explained_logits(captioner, features, stage, deleted=None) -> np.ndarray:
-    """Returns the explained logits (P, R) of P variants of features and words."""
+    """Returns the explained logits (N, R) of N variants of features and words."""
     if deleted is None:
         deleted = np.zeros((len(features), len(stage.tokens_read)), bool)
-    steps = np.broadcast_to(stage.steps, (len(features), len(stage.steps)))
-    logits = predict_variants(captioner, features, stage.tokens_read, deleted, steps)
-    return (logits * stage.seeds).sum(-1)
+    places = np.broadcast_to(stage.places, (len(features), len(stage.places)))
+    logits = predict_variants(captioner, features, stage.tokens_read, deleted, places)
+    by_token = (logits * stage.seeds).sum(-1)  # (N, P)
+    return stage.sentence.merge(by_token.T, stage.steps).T

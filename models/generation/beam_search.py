@@ -86,7 +86,7 @@ def beam_search(
         ranks = (sums / new_lengths[..., None] ** length_penalty).reshape(
             batch_size, -1
         )
-        best = _largest(ranks, beam_size)
+        best = largest(ranks, beam_size)
         parents, words = np.divmod(best, steps.shape[-1])
         totals = sums[rows, parents, words]
         chosen = np.concatenate(
@@ -97,7 +97,7 @@ def beam_search(
         finished = words == end
         if finished.all():
             break
-        state = _reorder(state, parents)
+        state = reorder(state, parents)
     scores = totals / lengths**length_penalty
     order = np.argsort(-scores, kind="stable")
     return Hypotheses(
@@ -105,7 +105,7 @@ def beam_search(
     )
 
 
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
+def largest(values: np.ndarray, count: int) -> np.ndarray:
     """Returns the indices of each row's largest values, largest first."""
     count = min(count, values.shape[1])
     largest = np.argpartition(-values, count - 1, axis=1)[:, :count]
@@ -113,7 +113,7 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     return np.take_along_axis(largest, order, 1)
 
 
-def _reorder(state, parents: np.ndarray):
+def reorder(state, parents: np.ndarray):
     """Lets every hypothesis go on from its parent's state."""
 
     def pick(array):

@@ -13,7 +13,7 @@ import numpy as np
 
 from files.locks import locked, refuse_same
 from files.writing import check_room, holds_something, write_json, write_whole
-from models.captioner import Captioner, load_captioner
+from models.captioner import Captioner, load_run
 from models.run_files import OF_TRAINING, SHARED_ENCODER
 from training.data import encode_images, read_split
 from training.dev_scores import SCORES, Score, Scores, caption_images, write_scores
@@ -89,7 +89,7 @@ def _export(options: ExportOptions, score: Score) -> Scores:
     if options.encoder_of is not None:
         share_encoder(output, options.encoder_of)
     write_whole(output / "history.csv", (runs[-1] / "history.csv").read_bytes())
-    shipped = load_captioner(output)
+    shipped = load_run(output)
     encoded = encode_images(shipped, images, options.cache_dir)
     captions = caption_images(shipped, encoded)
     return write_scores(output, images, captions, options.metrics, score)
@@ -111,7 +111,7 @@ def average(runs: Sequence[Path], shares: Sequence[float]) -> Captioner:
             f"--shares must be {len(runs)} numbers with the sum 1, one for each run; "
             f"received {' '.join(map(str, shares))}."
         )
-    captioners = [load_captioner(run) for run in runs]
+    captioners = [load_run(run) for run in runs]
     kinds = [
         (captioner.vocabulary.words, [weight.shape for weight in captioner.weights])
         for captioner in captioners
@@ -134,7 +134,7 @@ def share_encoder(folder: Path, name: str) -> None:
     Raises:
         ValueError: No such captioner is shipped, or its encoder is another one.
     """
-    own, other = load_captioner(folder).encoder, load_captioner(name).encoder
+    own, other = load_run(folder).encoder, load_run(name).encoder
     pairs = list(zip(own.get_weights(), other.get_weights(), strict=False))
     if len(own.weights) != len(other.weights) or not all(
         np.array_equal(one, another) for one, another in pairs

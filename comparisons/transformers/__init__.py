@@ -1,0 +1,1 @@
+"""Agreement with the library transformers."""

@@ -1,0 +1,1 @@
+"""Captioners that others have published, read from their own files."""

@@ -1,0 +1,206 @@
+"""Pieces of words: the vocabulary of a published captioner."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.run_files import CaptionerError
+from models.sentence import Sentence
+
+TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
+TOKENIZER_FILES = (TOKENIZER, "vocab.txt", "vocab.json", "merges.txt", CONFIG)
+ODD_BLANKS = tuple((f" {sign}", sign) for sign in (".", "?", "!", ","))
+ODD_BLANKS += ((" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"))
+ODD_BLANKS += tuple((f" '{end}", f"'{end}") for end in ("s", "ve", "re"))
+# A word with its hyphens and apostrophes, or several signs in a row.
+_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*|[^\w\s]+|_+")
+
+
+class Pieces:
+    """Turns texts into tokens, and tokens into words.
+
+    Args:
+        tokenizer: Of the library `tokenizers`.
+        size: V, the tokens that the decoder knows.
+        start: The token before the first one.
+        ends: The tokens after the last one.
+        padding: The token that fills up.
+        cleans: Whether blanks before signs are taken away.
+    """
+
+    def __init__(
+        self,
+        tokenizer,
+        size: int,
+        start: int,
+        ends: Sequence[int],
+        padding: int,
+        cleans: bool = True,
+    ):
+        self._tokenizer, self._size, self._cleans = tokenizer, size, cleans
+        self.start, self.ends, self.padding = start, tuple(ends), padding
+
+    def __len__(self) -> int:
+        return self._size
+
+    def encode(self, text: str) -> np.ndarray:
+        """Returns the tokens (S,) of a text.
+
+        Raises:
+            ValueError: A piece of it is not known.
+        """
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        unknown = self._unknown_token()
+        lost = [
+            text[start:end]
+            for token, (start, end) in zip(found.ids, found.offsets, strict=True)
+            if token == unknown or token >= self._size
+        ]
+        if lost:
+            raise ValueError(
+                f"The captioner does not know {', '.join(map(repr, lost))}. Use others."
+            )
+        return np.asarray(found.ids, "int32")
+
+    def _unknown_token(self) -> int | None:
+        model = self._tokenizer.model
+        token = getattr(model, "unk_token", None)
+        return None if token is None else self._tokenizer.token_to_id(token)
+
+    def before_end(self, tokens: Sequence[int]) -> np.ndarray:
+        """Returns the tokens up to the end token or to what fills up (-1)."""
+        kept = []
+        for token in tokens:
+            if token in self.ends or token < 0:
+                break
+            kept.append(int(token))
+        return np.asarray(kept, "int32")
+
+    def sentence(self, tokens: Sequence[int]) -> Sentence:
+        """Returns the text and the words of tokens without an end.
+
+        A token belongs to the word in which its own text begins; one without a text
+        (a special token, a part of a letter) to the word that was begun before.
+        """
+        tokens = np.asarray(tokens, "int32")
+        text, starts = self._decode(tokens)
+        spans = [match.span() for match in _WORD.finditer(text)]
+        if not spans:
+            return Sentence("", (), tokens[:0], tokens[:0])
+        ends = [end for _, end in spans]  # a blank is the following word's
+        word_of = np.searchsorted(ends, starts, side="right")
+        word_of = np.maximum.accumulate(np.minimum(word_of, len(spans) - 1))
+        # Where no token begins, a word is a part of the one before it.
+        begins = [0, *np.unique(word_of)[1:]]
+        pairs = zip(begins, [*begins[1:], len(spans)], strict=True)
+        words = tuple(text[spans[a][0] : spans[b - 1][1]] for a, b in pairs)
+        word_of = np.searchsorted(begins, word_of, side="right") - 1
+        return Sentence(text, words, tokens, word_of)
+
+    def _decode(self, tokens: np.ndarray) -> tuple[str, list[int]]:
+        """Returns the text, and where in it each token's own text begins."""
+        numbers = tokens.tolist()
+        text = self._tokenizer.decode(numbers, skip_special_tokens=True).strip()
+        text = _without_odd_blanks(text) if self._cleans else text
+        letters = [place for place, letter in enumerate(text) if not letter.isspace()]
+        starts = []
+        for count in range(len(numbers)):  # blanks may go, letters stay as many
+            before = self._tokenizer.decode(numbers[:count], skip_special_tokens=True)
+            known = sum(not letter.isspace() for letter in before)
+            starts.append(letters[min(known, len(letters) - 1)] if letters else 0)
+        return text, starts
+
+
+def _without_odd_blanks(text: str) -> str:
+    """Takes away the blanks before signs, as the library of the publishers does."""
+    for odd, even in ODD_BLANKS:
+        text = text.replace(odd, even)
+    return text
+
+
+def load_pieces(
+    folder: Path, size: int, start: int, ends: Sequence[int], padding: int
+) -> Pieces:
+    """Reads the tokenizer of a published captioner.
+
+    Args:
+        folder: With tokenizer.json, or vocab.txt (WordPiece), or vocab.json and
+            merges.txt (byte-level BPE).
+        size: See `Pieces`.
+        start: See `Pieces`.
+        ends: See `Pieces`.
+        padding: See `Pieces`.
+
+    Raises:
+        CaptionerError: The library is not installed, or no file can be read.
+    """
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise CaptionerError(
+            "Published captioners need the package tokenizers. Install it with pip "
+            "install -r requirements-published.txt."
+        ) from error
+    folder = Path(folder)
+    try:
+        tokenizer = _read(tokenizers, folder)
+    except Exception as error:  # the library raises nothing narrower
+        reason = " ".join(str(error).split())
+        raise CaptionerError(f"{folder}: its tokenizer cannot be read: {reason}") from (
+            error
+        )
+    if tokenizer is None:
+        raise CaptionerError(
+            f"{folder} has no tokenizer: expected {TOKENIZER}, or vocab.txt, or "
+            "vocab.json and merges.txt."
+        )
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    cleans = _settings(folder).get("clean_up_tokenization_spaces", True)
+    return Pieces(tokenizer, size, start, ends, padding, cleans)
+
+
+def _settings(folder: Path) -> dict:
+    path = folder / CONFIG
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _read(tokenizers, folder: Path):
+    if (folder / TOKENIZER).is_file():
+        return tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
+    if (folder / "vocab.txt").is_file():
+        return _word_pieces(tokenizers, folder)
+    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        return _byte_pairs(tokenizers, folder)
+    return None
+
+
+def _word_pieces(tokenizers, folder: Path):
+    """Builds BERT's tokenizer."""
+    words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    lower = _settings(folder).get("do_lower_case", True)
+    model = tokenizers.models.WordPiece(
+        {word: number for number, word in enumerate(words)}, unk_token="[UNK]"
+    )
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    special = [w for w in words if re.fullmatch(r"\[(PAD|UNK|CLS|SEP|MASK)\]", w)]
+    tokenizer.add_special_tokens(special)
+    return tokenizer
+
+
+def _byte_pairs(tokenizers, folder: Path):
+    """Builds GPT-2's tokenizer."""
+    files = str(folder / "vocab.json"), str(folder / "merges.txt")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(*files))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
+        add_prefix_space=False
+    )
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    return tokenizer

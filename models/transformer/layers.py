@@ -1,0 +1,29 @@
+"""Weights of Keras' layers, applied by the operations."""
+
+import keras
+
+from keras_lrp import Operations
+
+
+def dense(inputs: int, outputs: int, name: str, use_bias: bool = True):
+    """Returns a built linear layer."""
+    layer = keras.layers.Dense(outputs, use_bias=use_bias, name=name)
+    layer.build((None, inputs))
+    return layer
+
+
+def layer_norm(size: int, epsilon: float, name: str):
+    """Returns a built layer normalization."""
+    layer = keras.layers.LayerNormalization(epsilon=epsilon, name=name)
+    layer.build((None, size))
+    return layer
+
+
+def linear(operations: Operations, layer: keras.layers.Dense, x):
+    """Applies a linear layer to (..., I): (..., O)."""
+    return operations.linear(x, layer.kernel, layer.bias if layer.use_bias else None)
+
+
+def normalize(operations: Operations, layer: keras.layers.LayerNormalization, x):
+    """Applies a layer normalization to (..., D)."""
+    return operations.normalize(x, layer.gamma, layer.beta, layer.epsilon)
