@@ -44,6 +44,8 @@ class Config:
     embedding_size: int = 512  # E
     hidden_size: int = 512  # H
     dropout: float = 0.5  # share of dropped units, [0, 1)
+    depth: int = 2  # blocks (transformer only)
+    heads: int = 8  # of each attention, a divisor of H (transformer only)
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
     temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
@@ -80,7 +82,7 @@ class Config:
         self._check_precision()
         positive = (
             "min_word_count max_caption_words captions_per_image words_per_image "
-            "embedding_size lrp_words "
+            "embedding_size lrp_words depth heads "
             "hidden_size images_per_batch epochs beam_size "
             "early_stopping_patience plateau_patience"
         )
