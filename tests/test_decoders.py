@@ -6,7 +6,7 @@ Numbers in brackets, such as (D1), are those of docs/architecture.md.
 import keras
 import numpy as np
 import pytest
-from conftest import IS_DOUBLE, REFERENCE, tiny_captioner
+from conftest import IS_DOUBLE, IS_TENSORFLOW, REFERENCE, tiny_captioner
 from keras import ops
 
 from config import Config
@@ -195,14 +195,14 @@ def slow_transformer(captioner, features, tokens):
 
 
 def slow_norm(layer, x):
-    """(B3)."""
+    """(X3)."""
     deviation = np.sqrt(x.var(-1, keepdims=True) + layer.epsilon)
     normal = (x - x.mean(-1, keepdims=True)) / deviation
     return normal * array(layer.gamma) + array(layer.beta)
 
 
 def slow_heads(attention, x, memory, visible):
-    """(B1) and (B2) of what each place may see."""
+    """(X1) and (X2) of what each place may see."""
     parts = ((attention.query, x), (attention.key, memory), (attention.value, memory))
     heads = zip(
         *(np.split(slow_dense(*part), 2, axis=1) for part in parts), strict=True
@@ -362,14 +362,31 @@ def test_the_context_is_what_the_last_block_saw():
     np.testing.assert_allclose(found, np.tile(bias, (B, N * T, 1)), atol=1e-5)
 
 
-def test_training_drops_units_and_inference_does_not(captioner):
+def batch_of(captioner) -> dict:
     features, tokens = random_inputs(captioner)
     positions = np.tile(np.arange(N * T, dtype="int32"), (B, 1))
-    inputs = {
+    return {
         "features": features.reshape(B, 4, 5, D),
         "tokens": tokens,
         "positions": positions,
     }
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow leaves sizes open")
+def test_batches_of_any_size_are_compiled_once(captioner):
+    """As in `fit`, where the last batch may be smaller."""
+    import tensorflow as tf
+
+    inputs = {
+        name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        for name, array in batch_of(captioner).items()
+    }
+    train = tf.function(lambda inputs: captioner(inputs, training=True))
+    assert train.get_concrete_function(inputs).structured_outputs.shape[2] == 13
+
+
+def test_training_drops_units_and_inference_does_not(captioner):
+    inputs = batch_of(captioner)
     first = np.array(captioner(inputs, training=True))
     assert np.abs(first - np.array(captioner(inputs, training=True))).max() > 1e-3
     np.testing.assert_array_equal(captioner(inputs), captioner(inputs))

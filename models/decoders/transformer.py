@@ -80,8 +80,9 @@ class TransformerDecoder(Decoder):
         seen = self.stack.run(operations, memory, words, state)
         context = select(seen.context, positions)
         residual = select(seen.hidden, positions) - context
+        shape = (*ops.shape(embedded)[:3], -1)
         last, mean = (
-            select(ops.reshape(maps, (*words.shape[:3], -1)), positions)
+            select(ops.reshape(maps, shape), positions)
             for maps in (seen.attention[-1], ops.mean(seen.attention, axis=0))
         )
         return Reading(
