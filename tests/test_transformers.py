@@ -126,7 +126,7 @@ def test_captions_equal_the_references(name, beam_size):
     if name == "git":
         embedded = read(network, written)[None, None]
         pixels = ops.convert_to_tensor(numbers["pixels"])
-        expected = np.argmax(logits_of(network, PLAIN, pixels, embedded), -1)
+        expected = ops.argmax(logits_of(network, PLAIN, pixels, embedded), -1)
     np.testing.assert_array_equal(written, expected)
 
 
@@ -154,13 +154,13 @@ def test_all_steps_at_once_equal_step_by_step(family):
     features, _ = network.encoder.run(PLAIN, ops.convert_to_tensor(pixels))
     memory = decoder.project(PLAIN, features)
     whole = decoder.decode(PLAIN, memory, decoder.embed(tokens))
-    logits = np.reshape(whole.logits, (B, N, T, -1))
+    logits = ops.convert_to_numpy(whole.logits).reshape(B, N, T, -1)
     state, start = decoder.initial_state(B, N), 0
     for length in (1, 3, 1):
         part = decoder.embed(tokens[:, :, start : start + length])
         found = decoder.decode(PLAIN, memory, part, state)
         state, expected = found.state, logits[:, :, start : start + length]
-        got = np.reshape(found.logits, expected.shape)
+        got = ops.convert_to_numpy(found.logits).reshape(expected.shape)
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
         start += length
     one = decoder.project(PLAIN, network.encoder.run(PLAIN, pixels[1:])[0])

@@ -51,7 +51,7 @@ def blip():
     text = TEXT | {"sep_token_id": END, "eos_token_id": 2}
     config = BlipConfig(text_config=text, vision_config=VISION)
     model = BlipForConditionalGeneration(config)
-    return model, model.text_decoder.cls.predictions.bias
+    return model, lambda: model.text_decoder.cls.predictions.bias[END].add_(3.0)
 
 
 def git():
@@ -60,7 +60,7 @@ def git():
         **TEXT, vision_config=VISION, eos_token_id=END, tie_word_embeddings=False
     )
     model = GitForCausalLM(config)
-    return model, model.output.bias
+    return model, lambda: model.output.bias[END].add_(2.0)
 
 
 def vision_encoder_decoder():
@@ -81,7 +81,9 @@ def vision_encoder_decoder():
     )
     config.decoder_start_token_id, config.pad_token_id = START, END
     config.eos_token_id = END
-    return VisionEncoderDecoderModel(config=config), None
+    model = VisionEncoderDecoderModel(config=config)
+    inside = model.decoder.transformer
+    return model, lambda: inside.wte.weight[END].add_(2.0 * inside.ln_f.bias)
 
 
 FAMILIES = {
@@ -91,7 +93,7 @@ FAMILIES = {
 }
 
 
-def randomize(model, bias, seed: int) -> None:
+def randomize(model, favour_end, seed: int) -> None:
     """Draws weights that differ; every other model likes to end its captions."""
     torch.manual_seed(seed)
     with torch.no_grad():
@@ -99,8 +101,8 @@ def randomize(model, bias, seed: int) -> None:
             parameter.normal_(0.0, SPREAD)
             if "norm" in name.lower() and name.endswith("weight"):
                 parameter += 1.0
-        if seed % 2 and bias is not None:
-            bias[END] += 2.0
+        if seed % 2:
+            favour_end()
 
 
 def logits_of(model, family: str, pixels, tokens):
@@ -134,8 +136,8 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     for family, build in FAMILIES.items():
         for seed in range(count):
-            model, bias = build()
-            randomize(model.eval(), bias, seed)
+            model, favour_end = build()
+            randomize(model.eval(), favour_end, seed)
             name = f"{family}-{seed}"
             settings = SETTINGS[seed % len(SETTINGS)]
             model.save_pretrained(Path(folder) / name)
