@@ -65,6 +65,8 @@ RANGES = {  # far beyond what is of use, and not beyond what a computer holds
     "embedding_size": Range(1, 16_384),
     "hidden_size": Range(1, 16_384),
     "dropout": Range(0, 1, with_high=False),
+    "depth": Range(1, 1_000),
+    "heads": Range(1, 1_000),
     "temperature": Range(0, 1e6, with_low=False),
     "lrp_lambda": Range(0, 1),
     "lrp_strength": Range(0, 1e6),
@@ -112,6 +114,8 @@ class Config:
     embedding_size: int = 512  # E
     hidden_size: int = 512  # H
     dropout: float = 0.5  # share of dropped units, [0, 1)
+    depth: int = 2  # blocks (transformer only)
+    heads: int = 8  # of each attention, a divisor of H (transformer only)
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
     temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones

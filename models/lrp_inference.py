@@ -30,7 +30,7 @@ from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, Vocabulary
 from keras_lrp import LRP
 from keras_lrp.backend import vector_jacobian_product
-from keras_lrp.operations import Operations
+from keras_lrp.operations import RELEVANCE_RULES, Operations
 from models.captioner import Captioner
 from models.decoders import select, total
 from models.encoders import flatten_grid
@@ -184,7 +184,7 @@ class LRPInferenceCaptioner(Captioner):
         features = ops.repeat(features, num_words, axis=0)  # (B K, L, D)
         gradient = differentiate_words(
             decoder,
-            RELEVANCE,
+            RELEVANCE_RULES[decoder.relevance_rules[0]],
             ops.stop_gradient(features),
             ops.stop_gradient(decoder.embed(ops.reshape(read, (-1, 1, steps)))),
             ops.reshape(positions % steps, (-1,)),

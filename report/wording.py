@@ -26,10 +26,11 @@ def method_label(explanation) -> str:
     """Returns a method's name as a reader knows it, and what it contrasts with."""
     method = explanation.method
     label = METHOD_LABELS.get(method, method.replace("_", " "))
-    rules = explanation.decoder_rules
-    if rules == "epsilon" and not explanation.has_pieces:
-        rules = None  # all that a decoder of whole words has
-    named = [explanation.lrp_preset, rules, explanation.unusual_precision]
+    named = [
+        explanation.lrp_preset,
+        explanation.chosen_rules,
+        explanation.unusual_precision,
+    ]
     if any(named):
         label += f" ({', '.join(filter(None, named))})"
     contrast = explanation.contrast

@@ -114,7 +114,13 @@ def tiny_captioner(seed: int = 0, **changes) -> Captioner:
     """A captioner with random weights, large enough that words differ."""
     keras.utils.set_random_seed(seed)
     config = Config(
-        **{"embedding_size": 5, "hidden_size": 6, "max_caption_words": 8} | changes
+        **{
+            "embedding_size": 5,
+            "hidden_size": 6,
+            "heads": 2,
+            "max_caption_words": 8,
+        }
+        | changes
     )
     captioner = Captioner(config, Vocabulary(WORDS), tiny_encoder())
     randomize(captioner.decoder, seed)

@@ -16,7 +16,6 @@ from dataset import DATASETS
 from dataset.vocabulary import END, PADDING, START, Vocabulary
 from models.captioner import Captioner, load_captioner
 from models.convert_original import LAYERS, list_targets, main
-from models.decoders import DECODERS
 from models.encoders import build_encoder, flatten_grid, preprocess
 from models.run_files import RUN_FILES
 
@@ -211,7 +210,7 @@ def logits_of(captioner, features, tokens) -> np.ndarray:
 # What comes out
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LAYERS)
 def test_the_run_computes_what_the_published_model_does(convert, decoder):
     arrays = make_arrays(decoder)
     result = convert(arrays)
@@ -250,7 +249,7 @@ def test_the_run_computes_what_the_published_model_does(convert, decoder):
     assert np.all(found[:, PADDING] < -9000)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("decoder", LAYERS)
 def test_the_words_come_out_right(convert, decoder):
     captions = set()
     for seed in range(3):

@@ -1,4 +1,4 @@
-"""A decoder of another kind passes through the whole project."""
+"""Decoders of other kinds pass through the whole project: a bag, a Transformer."""
 
 import gc
 import json
@@ -105,13 +105,15 @@ def scenes(tmp_path_factory):
     return write_scenes(folder, {"train": 6, "dev": 3})
 
 
-@pytest.fixture(scope="module")
-def run(quick, scenes, tmp_path_factory):
+@pytest.fixture(scope="module", params=["bag", "transformer"])
+def run(quick, scenes, tmp_path_factory, request):
     """A short training; the captioner then says "ball" twice and never ends before."""
-    run = tmp_path_factory.mktemp("runs") / "bag"
-    settings = "embedding_size=5 hidden_size=6 epochs=1 images_per_batch=3"
+    run = tmp_path_factory.mktemp("runs") / request.param
+    settings = (
+        "embedding_size=5 hidden_size=6 heads=3 depth=1 epochs=1 images_per_batch=3"
+    )
     settings += " max_caption_words=2 feature_scale=1.0 warmup_steps=0 seed=1"
-    train_bag(scenes, run, settings)
+    train_on(scenes, run, settings, "--decoder", request.param)
     captioner = load_captioner(run)
     words = np.array(captioner.vocabulary.words)
     bias = 50.0 * (words == "ball") - 50.0 * (np.arange(len(words)) == END)
@@ -120,12 +122,11 @@ def run(quick, scenes, tmp_path_factory):
     return run
 
 
-def train_bag(scenes, run, settings, *options):
+def train_on(scenes, run, settings, *options):
     arguments = ["--data-dir", scenes, "--run", run, "--cache-dir", run.parent / "c"]
     arguments += [*options, "--set", *settings.split()]
-    if not options:
-        arguments += ["--config", "scenes", "--decoder", "bag"]
-        arguments += ["--encoder-weights", "none"]
+    if "--decoder" in options:
+        arguments += ["--config", "scenes", "--encoder-weights", "none"]
     assert train.main([str(argument) for argument in arguments]) == 0
 
 
@@ -140,9 +141,12 @@ def test_it_captions_and_is_explained_on_a_page(run, scenes, tmp_path):
     assert [word["beta"] for word in summary["words"]] == [None, None]
     assert (folder / "lrp" / "heatmaps.png").stat().st_size > 1000
     with np.load(folder / "lrp" / "explanation.npz") as arrays:
-        assert "attention" not in arrays and "beta" not in arrays
+        assert ("attention" in arrays) == (run.name == "transformer")
+        assert "beta" not in arrays
+    assert summary["decoder_rules"] == load_captioner(run).decoder.relevance_rules[0]
 
 
+@pytest.mark.parametrize("run", ["bag"], indirect=True)
 def test_its_explanations_are_scored(run, scenes, tmp_path):
     data = ["--model", run, "--dataset", "scenes", "--data-dir", scenes]
     data += ["--methods", "lrp,gradient"]
@@ -161,5 +165,6 @@ def test_its_parts_are_weighed(run, scenes, tmp_path, caplog):
     settings = "epochs=1 trainable_from="
     options = ["--from", run, "--objective", "lrp_inference"]
     with caplog.at_level("INFO"):
-        train_bag(scenes, tmp_path / "weighed", settings, *options)
-    assert "by the relevance of words and image" in caplog.text
+        train_on(scenes, tmp_path / "weighed", settings, *options)
+    parts = {"bag": "words and image", "transformer": "residual and context"}
+    assert f"by the relevance of {parts[run.name]}" in caplog.text

@@ -6,12 +6,12 @@ Numbers in brackets, such as (D1), are those of docs/architecture.md.
 import keras
 import numpy as np
 import pytest
-from conftest import REFERENCE, tiny_captioner
+from conftest import IS_DOUBLE, IS_TENSORFLOW, REFERENCE, tiny_captioner
 from keras import ops
 
 from config import Config
 from dataset.vocabulary import Vocabulary
-from keras_lrp.operations import Operations
+from keras_lrp.operations import RELEVANCE_RULES, Operations
 from models.captioner import Captioner
 from models.decoders import DECODERS
 from models.explainers.decoder_stage import explain_decoder
@@ -68,7 +68,7 @@ def reference_captioner(arrays, decoder_name: str) -> Captioner:
     return captioner
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", REFERENCE_NAMES)
 def test_relevance_equals_the_reference(name, precise, monkeypatch):
     """(R1) to (R5), through the whole decoder."""
     arrays = np.load(REFERENCE / f"{name}_lrp.npz")
@@ -117,14 +117,17 @@ def test_all_steps_at_once_equal_step_by_step(captioner):
         one = decode(captioner, features, tokens[:, :, step : step + 1], state=state)
         state = one.state
         np.testing.assert_allclose(one.logits, logits[:, :, step], atol=1e-5)
-    for found, expected in zip(state, whole.state, strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    pairs = zip(*map(keras.tree.flatten, (state, whole.state)), strict=True)
+    for found, expected in pairs:
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_forward_equals_the_equations_retyped(captioner):
     features, tokens = random_inputs(captioner)
     output = decode(captioner, features, tokens)
-    expected = slow_logits(captioner, features.astype("float64"), tokens)
+    is_transformer = captioner.config.decoder == "transformer"
+    slow = slow_transformer if is_transformer else slow_logits
+    expected = slow(captioner, features.astype("float64"), tokens)
     np.testing.assert_allclose(
         np.reshape(np.asarray(output.logits), (B, N, T, -1)), expected, atol=1e-4
     )
@@ -170,6 +173,47 @@ def slow_grid_td(decoder, v, v_g, word, state):
     return h2 + context, (h1, c1, h2, c2)
 
 
+def slow_transformer(captioner, features, tokens):
+    """(F1) to (F4): one sentence and head at a time; whole sentences."""
+    decoder = captioner.decoder
+    embedding, places = map(array, (decoder.embedding.embeddings, decoder.stack.places))
+    logits = np.zeros((B, N, T, len(captioner.vocabulary)))
+    for b, n in np.ndindex(B, N):
+        image = slow_norm(
+            decoder.image_norm, slow_dense(decoder.image_features, features[b])
+        )
+        x = slow_dense(decoder.words, embedding[tokens[b, n]]) + places[:T]
+        for block in decoder.stack.blocks:
+            read = slow_norm(block.attention_norm, x)
+            x = x + slow_heads(block.attention, read, read, np.tri(T, dtype=bool))
+            read = slow_norm(block.cross_norm, x)
+            x = x + slow_heads(block.cross, read, image, np.ones((T, L), bool))
+            inner = slow_dense(block.inner, slow_norm(block.outer_norm, x))
+            x = x + slow_dense(block.outer, array(ops.gelu(inner, approximate=False)))
+        logits[b, n] = slow_dense(decoder.predictor, x)
+    return logits
+
+
+def slow_norm(layer, x):
+    """(X3)."""
+    deviation = np.sqrt(x.var(-1, keepdims=True) + layer.epsilon)
+    normal = (x - x.mean(-1, keepdims=True)) / deviation
+    return normal * array(layer.gamma) + array(layer.beta)
+
+
+def slow_heads(attention, x, memory, visible):
+    """(X1) and (X2) of what each place may see."""
+    parts = ((attention.query, x), (attention.key, memory), (attention.value, memory))
+    heads = zip(
+        *(np.split(slow_dense(*part), 2, axis=1) for part in parts), strict=True
+    )
+    mixed = []
+    for query, key, value in heads:
+        weights = np.exp(query @ key.T / np.sqrt(query.shape[1])) * visible
+        mixed.append(weights / weights.sum(1, keepdims=True) @ value)
+    return slow_dense(attention.mixed, np.concatenate(mixed, axis=1))
+
+
 def slow_lstm(cell, x, h, c):
     """(D4)."""
     z = x @ array(cell.kernel) + h @ array(cell.recurrent_kernel) + array(cell.bias)
@@ -200,14 +244,15 @@ def sigmoid(z):
 
 
 def array(weight):
-    return weight.numpy().astype("float64")
+    return ops.convert_to_numpy(weight).astype("float64")
 
 
 def test_relevance_and_gradient_keep_the_forward_values(captioner):
     """The factors of (R6) change derivatives only."""
     features, tokens = random_inputs(captioner)
     plain = decode(captioner, features, tokens)
-    for operations in (RELEVANCE, GRADIENT):
+    rules = (RELEVANCE_RULES[name] for name in captioner.decoder.relevance_rules)
+    for operations in (*rules, GRADIENT):
         other = decode(captioner, features, tokens, operations=operations)
         np.testing.assert_allclose(other.logits, plain.logits, atol=1e-5)
 
@@ -238,16 +283,31 @@ def test_words_together_equal_one_at_a_time(captioner):
 
 def test_relevance_is_conserved_without_biases(captioner):
     """(B1), with nothing lost."""
+    shared, logits = shared_out(captioner, RELEVANCE)
+    np.testing.assert_allclose(shared, logits, rtol=1e-3, atol=1e-4)
+
+
+def test_cp_lrp_conserves_to_rounding(double):
+    """(R1) with epsilon 0; attention weights and deviations are constants."""
+    captioner = tiny_captioner(decoder="transformer")
+    shared, logits = shared_out(captioner, RELEVANCE_RULES["cp_lrp"])
+    tolerance = 1e-9 if IS_DOUBLE else 1e-4
+    np.testing.assert_allclose(shared, logits, rtol=tolerance, atol=tolerance)
+
+
+def shared_out(captioner, operations):
+    """Explains five words without biases: words plus image, and the logits."""
     for weight in captioner.decoder.weights:
-        if weight.name == "bias":
+        if weight.name in ("bias", "beta", "places"):
             weight.assign(np.zeros(weight.shape))
     generator = np.random.default_rng(4)
-    features = np.abs(generator.normal(size=(1, 4, 5, D))).astype("float32")
+    features = np.abs(generator.normal(size=(1, 4, 5, D)))
+    features = features.astype(keras.config.floatx())
     tokens = np.array([3, 5, 4, 8, 6], "int32")
-    stage = explain_decoder(captioner, RELEVANCE, features, tokens, np.arange(5))
+    stage = explain_decoder(captioner, operations, features, tokens, np.arange(5))
     relevance = stage.features * stage.feature_gradient
     total = stage.preceding_words.sum(1) + relevance.sum((1, 2, 3))
-    np.testing.assert_allclose(total, stage.logits, rtol=1e-3, atol=1e-4)
+    return total, stage.logits
 
 
 def test_later_words_take_no_relevance(captioner):
@@ -274,14 +334,59 @@ def test_gradient_equals_finite_differences(captioner):
     )
 
 
-def test_training_drops_units_and_inference_does_not(captioner):
+def test_no_two_weights_have_one_path(captioner):
+    """By paths, `take_weights` finds what fits."""
+    paths = [weight.path for weight in captioner.decoder.weights]
+    assert len(set(paths)) == len(paths)
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match=r"heads=4 and hidden_size=6\. Set one"):
+        tiny_captioner(decoder="transformer", heads=4)
+
+
+def test_the_context_is_what_the_last_block_saw():
+    """Without its values nothing but the bias is left; weights sum to 1."""
+    captioner = tiny_captioner(decoder="transformer")
+    features, tokens = random_inputs(captioner)
+    decoder = captioner.decoder
+    memory = decoder.project(PLAIN, ops.convert_to_tensor(features))
+    embedded, state = decoder.embed(tokens), decoder.initial_state(B, N)
+    seen = decoder.read(PLAIN, memory, embedded, state, None, False)
+    for maps in seen.attention.values():
+        np.testing.assert_allclose(ops.sum(maps, axis=-1), 1, atol=1e-5)
+    last = memory[-1]._replace(values=0 * memory[-1].values)
+    blind = decoder.read(PLAIN, [*memory[:-1], last], embedded, state, None, False)
+    bias = ops.convert_to_numpy(decoder.stack.blocks[-1].cross.mixed.bias)
+    found = ops.convert_to_numpy(blind.parts["context"])
+    np.testing.assert_allclose(found, np.tile(bias, (B, N * T, 1)), atol=1e-5)
+
+
+def batch_of(captioner) -> dict:
     features, tokens = random_inputs(captioner)
     positions = np.tile(np.arange(N * T, dtype="int32"), (B, 1))
-    inputs = {
+    return {
         "features": features.reshape(B, 4, 5, D),
         "tokens": tokens,
         "positions": positions,
     }
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow leaves sizes open")
+def test_batches_of_any_size_are_compiled_once(captioner):
+    """As in `fit`, where the last batch may be smaller."""
+    import tensorflow as tf
+
+    inputs = {
+        name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+        for name, array in batch_of(captioner).items()
+    }
+    train = tf.function(lambda inputs: captioner(inputs, training=True))
+    assert train.get_concrete_function(inputs).structured_outputs.shape[2] == 13
+
+
+def test_training_drops_units_and_inference_does_not(captioner):
+    inputs = batch_of(captioner)
     first = np.array(captioner(inputs, training=True))
     assert np.abs(first - np.array(captioner(inputs, training=True))).max() > 1e-3
     np.testing.assert_array_equal(captioner(inputs), captioner(inputs))

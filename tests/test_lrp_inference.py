@@ -71,13 +71,13 @@ def random_batch(seed=1):
 
 
 def parts_of(captioner, inputs) -> list:
-    """The hidden state and the context before it predicts, without dropout."""
+    """Both parts before it predicts, without dropout: h or residual, and context."""
     decoder = captioner.decoder
     memory = decoder.project(PLAIN, inputs["features"].reshape(B, 20, 7))
     embedded = decoder.embed(inputs["tokens"])
     state, positions = decoder.initial_state(B, N), inputs["positions"]
     seen = decoder.read(PLAIN, memory, embedded, state, positions, False)
-    return [seen.parts[name] for name in ("h", "context")]
+    return [seen.parts[name] for name in decoder.part_names]
 
 
 def numpy_of(*tensors) -> list[np.ndarray]:
@@ -295,13 +295,13 @@ def test_the_logit_is_scaled_by_the_statistic(monkeypatch):
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("settings", [{}, {"lrp_strength": 0.7, "lrp_lambda": 0.2}])
 def test_the_loss_equals_the_formulas(decoder, settings):
-    captioner = build(decoder=decoder, label_smoothing=0.1, **settings)
+    captioner = build(seed=3, decoder=decoder, label_smoothing=0.1, **settings)
     compile_for_training(captioner, 1e-3)
     batch = random_batch()
     loss, _ = captioner.test_on_batch(*batch)
     assert loss == pytest.approx(slow_loss(captioner, *batch), rel=1e-4)
     plain, _ = compiled(
-        build(Captioner, decoder=decoder, label_smoothing=0.1)
+        build(Captioner, 3, decoder=decoder, label_smoothing=0.1)
     ).test_on_batch(*batch)
     assert abs(plain - loss) > 1e-3
 
@@ -321,7 +321,11 @@ def test_lambda_1_is_plain_training(decoder):
         trained.append((logs, [weight.numpy() for weight in captioner.decoder.weights]))
     (logs, weights), (plain_logs, plain_weights) = trained
     np.testing.assert_allclose(logs, plain_logs, rtol=1e-6)
-    for one, other in zip(weights, plain_weights, strict=True):
+    for one, other, weight in zip(
+        weights, plain_weights, captioner.decoder.weights, strict=True
+    ):
+        if weight.path.endswith("key/bias"):
+            continue  # changes no softmax: Adam enlarges a gradient of mere rounding
         # The sums of the loss run over more terms: the last bits may differ.
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 

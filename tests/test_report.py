@@ -52,7 +52,7 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "method": method,
         "lrp_preset": None,
         "unusual_precision": None,
-        "decoder_rules": None,
+        "chosen_rules": None,
         "has_pieces": False,
         "contrast": None,
     }

@@ -3,10 +3,12 @@
 from models.decoders.adaptive_attention import AdaptiveAttentionDecoder
 from models.decoders.decoder import Decoder, DecoderOutput, Reading, select, total
 from models.decoders.grid_td import GridTDDecoder
+from models.decoders.transformer import TransformerDecoder
 
 DECODERS: dict[str, type[Decoder]] = {
     "adaptive_attention": AdaptiveAttentionDecoder,
     "grid_td": GridTDDecoder,
+    "transformer": TransformerDecoder,
 }
 
 __all__ = [

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_lrp import Operations
-from models.decoders.decoder import at_least_single
+from models.transformer.layers import at_least_single
 
 
 class Memory(NamedTuple):

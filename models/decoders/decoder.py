@@ -8,6 +8,7 @@ from keras import ops
 
 from config import Config
 from keras_lrp import Operations
+from models.transformer.layers import at_least_single
 
 
 class Reading(NamedTuple):
@@ -171,8 +172,3 @@ def select(sequence, positions=None):
         return rows
     index = ops.reshape(positions, (*ops.shape(positions), *[1] * len(rest)))
     return ops.take_along_axis(rows, index, axis=1)
-
-
-def at_least_single(x):
-    """Casts half precision to float32; leaves other precisions as they are."""
-    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

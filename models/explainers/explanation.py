@@ -73,8 +73,7 @@ class Explanation:
 
     def __repr__(self):
         """Returns what an explanation is of, in three lines and without its arrays."""
-        rules = self.decoder_rules if self.has_pieces else None
-        of = [self.method, self.lrp_preset, rules, self.unusual_precision]
+        of = [self.method, self.lrp_preset, self.chosen_rules, self.unusual_precision]
         of.append(self.contrast and f"not {self.contrast!r}")
         names = ("pixels", "features", "preceding_words")
         shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
@@ -83,6 +82,12 @@ class Explanation:
             f"  words: {', '.join(self.words)}\n"
             f"  {shapes}"
         )
+
+    @property
+    def chosen_rules(self) -> str | None:
+        """The decoder's rules where there is a choice: a recurrent one has epsilon."""
+        has_choice = self.has_pieces or self.decoder_rules != "epsilon"
+        return self.decoder_rules if has_choice else None
 
     @property
     def unusual_precision(self) -> str | None:

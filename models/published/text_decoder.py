@@ -4,9 +4,15 @@ import keras
 from keras import ops
 
 from keras_lrp import Operations
-from models.decoders.decoder import DecoderOutput, at_least_single, select
+from models.decoders.decoder import DecoderOutput, select
 from models.transformer.block import ACTIVATIONS, BlockSizes
-from models.transformer.layers import dense, layer_norm, linear, normalize
+from models.transformer.layers import (
+    at_least_single,
+    dense,
+    layer_norm,
+    linear,
+    normalize,
+)
 from models.transformer.stack import Stack, State
 
 

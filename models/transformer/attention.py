@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_lrp import Operations
-from models.transformer.layers import dense, linear
+from models.transformer.layers import at_least_single, dense, linear
 
 HIDDEN = -1e9  # the score of what may not be attended to
 
@@ -45,10 +45,11 @@ class MultiHeadAttention(keras.layers.Layer):
                 "heads."
             )
         self.heads, self.head_size = heads, size // heads
-        self.query = dense(size, size, "query")
-        self.key = dense(memory_size or size, size, "key")
-        self.value = dense(memory_size or size, size, "value")
-        self.mixed = dense(size, size, "mixed")
+        with keras.name_scope(self.name):  # no two weights have one path
+            self.query = dense(size, size, "query")
+            self.key = dense(memory_size or size, size, "key")
+            self.value = dense(memory_size or size, size, "value")
+            self.mixed = dense(size, size, "mixed")
         self.built = True
 
     def project(self, operations: Operations, memory) -> KeysValues:
@@ -73,10 +74,10 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         queries = self._split(linear(operations, self.query, x))
         scores = operations.product(queries, ops.swapaxes(memory.keys, -1, -2))
-        scores = scores * self.head_size**-0.5  # (B, heads, T, M)
+        scores = at_least_single(scores * self.head_size**-0.5)  # (B, heads, T, M)
         if visible is not None:
             scores = ops.where(visible, scores, ops.cast(HIDDEN, scores.dtype))
-        weights = operations.softmax(scores)
+        weights = ops.cast(operations.softmax(scores), x.dtype)
         mixed = operations.product(weights, memory.values)  # (B, heads, T, d)
         batch, heads, length, size = ops.shape(mixed)
         mixed = ops.transpose(mixed, (0, 2, 1, 3))

@@ -67,8 +67,13 @@ class Block(keras.layers.Layer):
 
     def __init__(self, sizes: BlockSizes, **kwargs):
         super().__init__(**kwargs)
-        size, epsilon = sizes.size, sizes.norm_epsilon
         self.sizes = sizes
+        with keras.name_scope(self.name):  # no two weights have one path
+            self._add_parts(sizes)
+        self.built = True
+
+    def _add_parts(self, sizes: BlockSizes) -> None:
+        size, epsilon = sizes.size, sizes.norm_epsilon
         self.attention = MultiHeadAttention(size, sizes.heads, name="attention")
         self.attention_norm = layer_norm(size, epsilon, "attention_norm")
         self.cross = self.cross_norm = None
@@ -80,7 +85,6 @@ class Block(keras.layers.Layer):
         self.inner = dense(size, sizes.inner, "inner")
         self.outer = dense(sizes.inner, size, "outer")
         self.outer_norm = layer_norm(size, epsilon, "outer_norm")
-        self.built = True
 
     def attend_self(
         self, operations: Operations, x, recall: Callable, visible=None
@@ -101,10 +105,15 @@ class Block(keras.layers.Layer):
             own = self.attention.project(operations, x)
             return self.attention.attend(operations, x, recall(own), visible)
 
-        return self._add(operations, self.attention_norm, x, part)
+        x, _, weights = self._add(operations, self.attention_norm, x, part)
+        return x, weights
 
     def attend_memory(self, operations: Operations, x, memory: KeysValues) -> tuple:
-        """Adds cross-attention; the weights are (B, T, M)."""
+        """Adds cross-attention.
+
+        Returns:
+            (B, T, D), what was added to it (B, T, D), and the weights (B, T, M).
+        """
 
         def part(x):
             return self.cross.attend(operations, x, memory)
@@ -124,6 +133,6 @@ class Block(keras.layers.Layer):
     def _add(self, operations: Operations, norm, x, part: Callable) -> tuple:
         if self.sizes.norm_first:
             y, weights = part(normalize(operations, norm, x))
-            return operations.sum(x + y), weights
+            return operations.sum(x + y), y, weights
         y, weights = part(x)
-        return normalize(operations, norm, operations.sum(x + y)), weights
+        return normalize(operations, norm, operations.sum(x + y)), y, weights

@@ -1,6 +1,7 @@
 """Weights of Keras' layers, applied by the operations."""
 
 import keras
+from keras import ops
 
 from keras_lrp import Operations
 
@@ -25,5 +26,12 @@ def linear(operations: Operations, layer: keras.layers.Dense, x):
 
 
 def normalize(operations: Operations, layer: keras.layers.LayerNormalization, x):
-    """Applies a layer normalization to (..., D)."""
-    return operations.normalize(x, layer.gamma, layer.beta, layer.epsilon)
+    """Applies a layer normalization to (..., D); half precision is too coarse."""
+    precise = at_least_single(x)
+    found = operations.normalize(precise, layer.gamma, layer.beta, layer.epsilon)
+    return ops.cast(found, x.dtype)
+
+
+def at_least_single(x):
+    """Casts half precision to float32; leaves other precisions as they are."""
+    return ops.cast(x, keras.backend.result_type(x.dtype, "float32"))

@@ -28,11 +28,14 @@ class StackReading(NamedTuple):
 
     Attributes:
         hidden: (B, N, T, D).
+        context: What the last block's cross-attention adds (B, N, T, D); None in
+            blocks without it.
         attention: The weights on the image of each block, (B, N T, L) each.
         state: What the next words need; None where whole sentences were read.
     """
 
     hidden: object
+    context: object
     attention: list
     state: State | None
 
@@ -123,15 +126,16 @@ class Stack(keras.layers.Layer):
         for number, block in enumerate(self.blocks):
             cache = None if state is None else state.caches[number]
             reader = _BlockReader(block, memory[number], captions, cache, count)
-            x, weights = reader.run(operations, x, visible)
+            x, context, weights = reader.run(operations, x, visible)
             attention.append(weights)
             caches.append(reader.cache)
         if self.output_norm is not None:
             x = normalize(operations, self.output_norm, x)
         if state is not None:
             state = State(tuple(caches), state.count + length)
-        hidden = ops.reshape(x, (rows, captions, length, ops.shape(x)[-1]))
-        return StackReading(hidden, attention, state)
+        shape = (rows, captions, length, ops.shape(x)[-1])
+        context = None if context is None else ops.reshape(context, shape)
+        return StackReading(ops.reshape(x, shape), context, attention, state)
 
     def _places(self, length: int, count):
         """Returns the vectors of T places, (T, D) or (B N, T, D) from a count on."""
@@ -158,24 +162,21 @@ class _BlockReader:
         self.cache, self.count = cache, count
 
     def run(self, operations: Operations, x, visible) -> tuple:
-        """Returns (B N, T, D) and the weights on the image (B, N T, L)."""
+        """Returns (B N, T, D), what the image adds, and its weights (B, N T, L)."""
         block, places = self.block, self.memory.keys.shape[2]
         if block.cross is not None:
             x, _ = block.attend_self(operations, x, self._recall, visible)
-            x, weights = self._attend_image(operations, x)
-            return block.think(operations, x), weights
+            shape = ops.shape(x)
+            x, context, weights = block.attend_memory(
+                operations, self._by_image(x), self.memory
+            )
+            x = ops.reshape(x, shape)
+            return block.think(operations, x), context, weights
         image = ops.ones((*visible.shape[:-1], places), "bool")
         visible = ops.concatenate([image, visible], axis=-1)
         x, weights = block.attend_self(operations, x, self._recall_all, visible)
         weights = self._by_image(weights[..., :places])
-        return block.think(operations, x), weights
-
-    def _attend_image(self, operations: Operations, x) -> tuple:
-        shape = ops.shape(x)
-        x, weights = self.block.attend_memory(
-            operations, self._by_image(x), self.memory
-        )
-        return ops.reshape(x, shape), weights
+        return block.think(operations, x), None, weights
 
     def _by_image(self, x):
         """Turns (B N, T, ...) into (B, N T, ...)."""
