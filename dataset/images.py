@@ -89,7 +89,9 @@ def load_image(
     path = Path(path)
     height, width = (size, size) if isinstance(size, int) else size
     if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "does not exist"
+        reason = "does not exist"
+        if path.exists():
+            reason = "is a folder" if path.is_dir() else "is a pipe or a device"
         raise ImageError(f"{path}: the file {reason}; expected an image file.")
     if path.stat().st_size == 0:
         raise ImageError(f"{path}: the file is empty; expected an image file.")
