@@ -199,7 +199,7 @@ def caption_images(
     found = still_valid(files.nbest, found, images)
     records = {each["image_id"]: each for each in found}
     todo = {key: image.path for key, image in images.items() if key not in records}
-    if todo or shards:
+    if todo or shards or not options.resume:
         files.start(settings, records.values())
     beam_size, penalty = settings["beam_size"], settings["length_penalty"]
     batches = caption_files(captioner, todo, options.batch_size, beam_size, penalty)

@@ -89,7 +89,9 @@ def load_image(
     path = Path(path)
     height, width = (size, size) if isinstance(size, int) else size
     if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "does not exist"
+        reason = "does not exist"
+        if path.exists():
+            reason = "is a folder" if path.is_dir() else "is a pipe or a device"
         raise ImageError(f"{path}: the file {reason}; expected an image file.")
     if path.stat().st_size == 0:
         raise ImageError(f"{path}: the file is empty; expected an image file.")
@@ -98,7 +100,7 @@ def load_image(
             warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
             pixels = _read(path, lambda image: _to_pixels(path, image))
             if resize is not None:
-                return np.asarray(resize(pixels))
+                return _resized(path, pixels, resize)
             return np.asarray(pixels.resize((width, height), Image.Resampling.BILINEAR))
     except UnidentifiedImageError as error:
         raise ImageError(
@@ -113,6 +115,14 @@ def load_image(
     except DAMAGE as error:
         reason = " ".join(str(error).split())
         raise ImageError(f"{path}: the image is damaged ({reason}).") from error
+
+
+def _resized(path: Path, pixels: Image.Image, resize: Callable) -> np.ndarray:
+    """Resizes; names the file where that is refused."""
+    try:
+        return np.asarray(resize(pixels))
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
 
 
 def read_frame(path: str | Path) -> Frame | None:

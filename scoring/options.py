@@ -88,7 +88,7 @@ def add_method_option(
         default=default,
         metavar="NAME,...",
         help=f"some of {', '.join(METHODS)}; or {ALL}: every one but "
-        f"{' and '.join(EXTRAS)}",
+        f"{', '.join(EXTRAS)}",
     )
 
 

@@ -45,7 +45,7 @@ def score_images(
     found = still_valid(files.journal.path, found, by_id)
     known = {record["image_id"]: record for record in found}
     todo = [image for image in images if image.image_id not in known]
-    if todo or shards:
+    if todo or shards or not options.resume:
         files.start(settings, found)
     explained = explain_images(
         captioner,

@@ -1,6 +1,7 @@
 """Photographs from disk: what is read, what is refused and why."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -370,8 +371,14 @@ def folder(path):
     return path
 
 
+def pipe(folder):
+    os.mkfifo(folder / "pipe.jpg")
+    return folder / "pipe.jpg"
+
+
 REFUSED = {
     "missing": (lambda p: p / "a.jpg", "the file does not exist"),
+    "pipe": (pipe, "the file is a pipe or a device"),
     "folder": (lambda p: folder(p / "a"), "the file is a folder"),
     "empty": (lambda p: write(p / "a.jpg", b""), "the file is empty"),
     "text": (lambda p: write(p / "a.jpg", b"no image\n"), "not an image that Pillow"),

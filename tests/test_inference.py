@@ -266,6 +266,16 @@ def test_what_shards_lack_is_captioned(photos, output):
     assert [entry["image_id"] for entry in read(output)] == list("abcde")
 
 
+def test_a_shard_without_images_is_merged(photos, output):
+    options = ["--images", photos, "--beam-size", 1]
+    shards = [output.with_name(f"shard{name}.json") for name in ("first", "empty")]
+    assert run(shards[0], *options, "--shard", "0/1") == 0
+    assert run(shards[1], *options, "--shard", "98/99") == 0
+    assert read(shards[1]) == []
+    assert run(output, *options, "--merge", *shards) == 0
+    assert read(output) == read(shards[0])
+
+
 def test_only_shards_of_the_same_captions_are_merged(photos, output, capsys):
     options = ["--images", photos]
     shard = output.with_name("shard.json")

@@ -6,7 +6,7 @@ python -m models.pretrained
 import sys
 from pathlib import Path
 
-from command_line import make_parser
+from command_line import ANEW, make_parser, run_script
 from config import Config
 from files.reading import read_json
 from files.values import number, record
@@ -30,7 +30,7 @@ def describe(folder: Path) -> list[str]:
     ]
 
 
-def main(argv: list[str] | None = None) -> int:
+def list_captioners(argv: list[str] | None) -> None:
     """Prints the table; the scores are those of the dev split."""
     make_parser(__doc__, "python -m models.pretrained").parse_args(argv)
     header = ["name", "dataset", "encoder", *SCORES, "size"]
@@ -40,7 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_script("models.pretrained", lambda: list_captioners(argv), ANEW)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Preprocessing:
             short, long = sorted(image.size)
             if long > NARROWEST * short:
                 raise ImageError(
-                    f"A photo of {width}x{height} pixels is too narrow; one side may "
+                    f"a photo of {width}x{height} pixels is too narrow; one side may "
                     f"be {NARROWEST} times the other at most. Cut it."
                 )
             other = int(self.size * long / short)
