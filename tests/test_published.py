@@ -232,6 +232,9 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
 
 DEEP = "[" * 5000 + "]" * 5000
 HUGE = '{"model_type": "git", "hidden_size": 60000, "vocab_size": 1000000}'
+NO_UNKNOWN = """{"added_tokens": [], "model": {"type": "WordPiece", "vocab": {},
+"unk_token": "[UNK]", "continuing_subword_prefix": "##",
+"max_input_chars_per_word": 100}}"""
 HOSTILE = {
     "config.json": {
         "nested too deeply": '{"model_type": "git", "x": ' + DEEP + "}",
@@ -255,6 +258,7 @@ HOSTILE = {
     "tokenizer.json": {
         "model is missing": "{}",
         "the library tokenizers says": '{"model": {"type": "BPE"}}',
+        r"Missing \[UNK\] token": NO_UNKNOWN,
         "nested too deeply": '{"model": {"x": ' + DEEP + "}}",
     },
 }

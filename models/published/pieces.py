@@ -15,6 +15,7 @@ from models.run_files import CaptionerError
 from models.sentence import Sentence
 
 UNKNOWN = "[UNK]"
+TRIAL = "a \u2603"  # with a sign that may be known to none
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 TOKENIZER_FILES = (TOKENIZER, "vocab.txt", "vocab.json", "merges.txt", CONFIG)
 ODD_BLANKS = tuple((f" {sign}", sign) for sign in (".", "?", "!", ","))
@@ -174,7 +175,9 @@ def _read(tokenizers, folder: Path):
     if path.is_file():
         read_json(path, record({"model": table(anything)}), AGAIN)
         text = read_bytes(path, AGAIN).decode("utf-8-sig")
-        return _built(path, lambda: tokenizers.Tokenizer.from_str(text))
+        found = _built(path, lambda: tokenizers.Tokenizer.from_str(text))
+        _built(path, lambda: found.decode(found.encode(TRIAL).ids))
+        return found
     if words.is_file():
         return _word_pieces(tokenizers, words)
     if pairs.is_file() and (folder / "merges.txt").is_file():
