@@ -45,6 +45,26 @@ def number(value: object) -> float:
     return _expect(fits, value, "a finite number")
 
 
+def within(low: float, high: float) -> Check:
+    """Takes a number of a range."""
+
+    def check(value: object) -> float:
+        fits = _is_number(value) and low <= value <= high
+        return _expect(fits, value, f"a number from {low:,} to {high:,}")
+
+    return check
+
+
+def one_of(*names: str) -> Check:
+    """Takes one of some texts."""
+
+    def check(value: object) -> str:
+        fits = isinstance(value, str) and value in names
+        return _expect(fits, value, f"one of {', '.join(names)}")
+
+    return check
+
+
 def number_or_nan(value: object) -> float:
     """Takes a finite number, or the NaN of a score that is not defined."""
     is_nan = isinstance(value, float) and math.isnan(value)

@@ -287,7 +287,9 @@ def load_captioner(name: str | Path) -> BaseCaptioner:
             does not fit the others.
     """
     folder = find_run(name)
-    return load_published(folder) if is_published(folder) else load_run(name)
+    if is_published(folder):
+        return load_published(folder)
+    return _load(folder, Captioner, is_foreign=_is_foreign(name))
 
 
 def load_run(name: str | Path, kind: type[Captioner] = Captioner) -> Captioner:
@@ -303,17 +305,24 @@ def load_run(name: str | Path, kind: type[Captioner] = Captioner) -> Captioner:
             f"{folder} is a published captioner, which can be explained but not "
             "trained; expected a run directory."
         )
+    return _load(folder, kind, is_foreign=_is_foreign(name))
+
+
+def _is_foreign(name: str | Path) -> bool:
+    return str(name).startswith(HUB)
+
+
+def _load(folder: Path, kind: type[Captioner], is_foreign: bool) -> Captioner:
     files = list_files(folder)
     config, vocabulary, encoder, decoder = files.values()
     try:
         settings, words = Config.from_json(config), Vocabulary.load(vocabulary)
         for path in (encoder, decoder):
-            check_origin(path, is_foreign=str(name).startswith(HUB))
+            check_origin(path, is_foreign)
         captioner = kind(settings, words, build_encoder(settings))
     except CaptionerError:
         raise
     except ValueError as error:
-        folder = decoder.parent
         raise CaptionerError(f"{folder} cannot be loaded: {error}") from error
     load_weights(captioner.encoder, encoder)
     load_weights(captioner.decoder, decoder)

@@ -114,8 +114,8 @@ def is_published(folder: Path) -> bool:
     """Tells whether a folder holds a published captioner, and no run of ours."""
     try:
         return "model_type" in read_json(folder / "config.json", table(anything))
-    except FileError:
-        return False
+    except FileError:  # it is told as a fault of the file, by whoever reads that
+        return (folder / "preprocessor_config.json").is_file()
 
 
 def find_encoder(folder: Path) -> Path:

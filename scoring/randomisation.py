@@ -31,7 +31,7 @@ from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
 from models.explainers.methods import ALL, choose_methods
 from scoring.options import add_method_option
-from scoring.randomised_captioners import randomised_captioners
+from scoring.randomised_captioners import check_trained_here, randomised_captioners
 
 CONTROL = "another photo"
 COLUMNS = ("signed ranks", "absolute ranks", "cosine")
@@ -74,6 +74,7 @@ def run(options: RandomisationOptions) -> None:
     """Explains, shuffles and compares; prints the table."""
     paths = list_images(options.images)[: options.limit]
     captioner = load_captioner(options.model)
+    check_trained_here(captioner)
     images = [captioner.load_photo(path) for path in paths]
     methods = choose_methods(options.methods, captioner)
     generator = np.random.default_rng(options.seed)

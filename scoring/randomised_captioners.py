@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from models.base_captioner import BaseCaptioner
 from models.captioner import Captioner
 
 LAST_CONVOLUTIONS = 3  # in VGG16 the last block
@@ -47,15 +48,24 @@ def copy_captioner(captioner: Captioner) -> Captioner:
     Raises:
         ValueError: It was not trained here.
     """
+    check_trained_here(captioner)
+    encoder = keras.models.clone_model(captioner.encoder)
+    copy = Captioner(captioner.config, captioner.vocabulary, encoder)
+    copy.take_weights(captioner)
+    return copy
+
+
+def check_trained_here(captioner: BaseCaptioner) -> None:
+    """Refuses a captioner whose weights cannot be shuffled.
+
+    Raises:
+        ValueError: It was not trained here.
+    """
     if not isinstance(captioner, Captioner):
         raise ValueError(
             "Weights are shuffled in convolutional encoders; received a captioner of "
             f"the kind {captioner.config.decoder}. Choose a run of yours."
         )
-    encoder = keras.models.clone_model(captioner.encoder)
-    copy = Captioner(captioner.config, captioner.vocabulary, encoder)
-    copy.take_weights(captioner)
-    return copy
 
 
 def shuffle_weights(

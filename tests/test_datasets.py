@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[1]
 ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
     path.stem for path in ROOT.glob("*.py")
 }
-ALLOWED = {"dataset": {"config", "dataset"}, "evaluation": {"dataset", "evaluation"}}
+ALLOWED = {
+    "dataset": {"config", "dataset", "files"},
+    "evaluation": {"dataset", "evaluation"},
+}
 
 
 def test_presets_are_named_after_their_datasets():

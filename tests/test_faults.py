@@ -415,6 +415,7 @@ def test_ctrl_c_while_a_command_imports(command, tmp_path):
     """The signal comes as soon as the first module of the project is imported."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # may be ignored
         "class Finder:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'numpy':\n"

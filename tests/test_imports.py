@@ -30,6 +30,7 @@ NAMES_BACKENDS = (
     "comparisons/",  # other libraries run on theirs
     "models/published/torch_file.py",  # a format of files, read without PyTorch
     "models/published/array_files.py",  # imports it
+    "experiments/robustness/array_kinds.py",  # writes it
 )
 
 

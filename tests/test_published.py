@@ -29,6 +29,7 @@ import explain_image
 import inference
 from dataset.images import ImageError
 from dataset.scenes import write_scenes
+from files.messages import FileError
 from keras_lrp.operations import RELEVANCE_RULES
 from models import METHODS, CaptionerError, explain, load_captioner
 from models.captioner import load_run
@@ -39,6 +40,7 @@ from models.published.pieces import Pieces, load_pieces
 from models.published.preprocessing import read_preprocessing
 from models.published.search import restrict, search
 from models.published.torch_file import read_torch_file
+from scoring import randomisation
 
 pytestmark = pytest.mark.usefixtures("unrecorded")
 
@@ -73,8 +75,13 @@ def test_safetensors_are_read_and_damaged_ones_refused(tmp_path):
     damaged = {
         "its header has": (10**9).to_bytes(8, "little") + whole[8:],
         "is no JSON": whole[:8] + b"#" + whole[9:],
-        "array 'a' cannot be read": whole.replace(b"[2, 3]", b"[2, 9]"),
-        "'a' cannot be read": whole.replace(b"[0, 24]", b"[0, 99]"),
+        r".a of the shape \[2, 9\] has 72 bytes": whole.replace(b"[2, 3]", b"[2, 9]"),
+        r"data_offsets\[1\]: expected": whole.replace(b"[0, 24]", b"[0, 99]"),
+        "dtype: expected one of F64,": whole.replace(b"F32", b"F31"),
+        "'b' begins at byte 16; expected 24": whole.replace(b"[24, 56]", b"[16, 48]"),
+        "its arrays have 56 bytes, the file 57": whole + b"x",
+        "the name 'a' is there twice": whole.replace(b'"b"', b'"a"'),
+        "nested too deeply": (9000).to_bytes(8, "little") + b"[" * 9000,
     }
     for reason, content in damaged.items():
         path.write_bytes(content)
@@ -113,6 +120,15 @@ def tensor_pickle(shape, strides, offset=0, name="_rebuild_tensor_v2"):
     return b"\x80\x02}X\x01\x00\x00\x00w" + call + b"s."
 
 
+def test_numbers_that_are_not_finite_are_named(tmp_path):
+    path = tmp_path / "model.safetensors"
+    for value in (np.nan, -np.inf, 1e300):
+        write_safetensors(path, {"a": np.ones(3), "b": np.array([1, value])})
+        with pytest.raises(CaptionerError, match=r"safetensors .* array .b. holds"):
+            read_arrays(tmp_path)
+    assert len(read_arrays(tmp_path, unused=lambda name: name == "b")) == 2
+
+
 def test_a_file_of_pytorch_is_read(tmp_path):
     path = tmp_path / "pytorch_model.bin"
     storage = np.arange(6, dtype="float32")
@@ -135,6 +151,15 @@ def test_hostile_files_run_nothing(tmp_path):
         ),
         "must hold tensors by name": pickle.dumps({"w": "text"}),
         "cannot be read": b"\x80",
+        "6 numbers; it declares 7": tensor_pickle((3, 2), (1, 3)).replace(
+            b"K\x06tQ", b"K\x07tQ"
+        ),
+        r"shape \(7, 2\) lies outside": tensor_pickle((7, 2), (0, 0)),
+        "numbers an object 4,000,000,000": b"\x80\x02}r"
+        + (4 * 10**9).to_bytes(4, "little")
+        + b".",
+        "its opcode INST at byte 1": b"(iposix\nsystem\n.",
+        "it changes what it names": b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n}b.",
     }
     for reason, content in hostile.items():
         write_torch_file(path, content, [("0", np.arange(6, dtype="float32"))])
@@ -144,6 +169,11 @@ def test_hostile_files_run_nothing(tmp_path):
     with pytest.raises(CaptionerError, match="cannot be read: File is not a zip"):
         read_torch_file(path)
     assert not trap.exists()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", tensor_pickle((3, 2), (1, 3)))
+        archive.writestr("archive/data/0", bytes(10**6))
+    with pytest.raises(CaptionerError, match="it is compressed, which PyTorch never"):
+        read_torch_file(path)
 
 
 def test_arrays_that_do_not_fit_are_named(tmp_path):
@@ -191,13 +221,95 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
     (folder / "config.json").write_text(json.dumps(config))
     for name, reason in (
         ("tokenizer.json", "has no tokenizer"),
-        ("preprocessor_config.json", "preprocessor_config.json cannot be read"),
+        ("preprocessor_config.json", "preprocessor_config.json is missing"),
         ("model.safetensors", "has no weights"),
     ):
         (folder / name).rename(folder / "away")
         with pytest.raises(CaptionerError, match=reason):
             load_captioner(folder)
         (folder / "away").rename(folder / name)
+
+
+DEEP = "[" * 5000 + "]" * 5000
+HUGE = '{"model_type": "git", "hidden_size": 60000, "vocab_size": 1000000}'
+NO_UNKNOWN = """{"added_tokens": [], "model": {"type": "WordPiece", "vocab": {},
+"unk_token": "[UNK]", "continuing_subword_prefix": "##",
+"max_input_chars_per_word": 100}}"""
+HOSTILE = {
+    "config.json": {
+        "nested too deeply": '{"model_type": "git", "x": ' + DEEP + "}",
+        "model_type: expected a text": '{"model_type": ["git"]}',
+        "vocab_size: expected a whole n": '{"model_type": "git", "vocab_size": 1e99}',
+        "at least [0-9,]{14} numbers; its files": HUGE,
+        "model_type. is there twice": '{"model_type": "git", "model_type": 1}',
+        "special token 9": '{"model_type": "git", "pad_token_id": 9000}',
+    },
+    "generation_config.json": {
+        "num_beams: expected a whole number from 1": '{"num_beams": "4"}',
+        "length_penalty: expected a number": '{"length_penalty": NaN}',
+        "is not UTF-8": b"\xff",
+        "expected an object": "[]",
+    },
+    "preprocessor_config.json": {
+        r"image_std\[0\]: expected a number from": '{"image_std": [0, 1, 1]}',
+        "too many digits": '{"resample": ' + "9" * 5000 + "}",
+        "size: expected a number of pixels": '{"size": {"height": 32}}',
+    },
+    "tokenizer.json": {
+        "model is missing": "{}",
+        "the library tokenizers says": '{"model": {"type": "BPE"}}',
+        r"Missing \[UNK\] token": NO_UNKNOWN,
+        "nested too deeply": '{"model": {"x": ' + DEEP + "}}",
+    },
+}
+
+
+def test_hostile_settings_are_refused_by_file(tmp_path):
+    folder = write_captioner(tmp_path / "git", "git")
+    for name, contents in HOSTILE.items():
+        path = folder / name
+        good = path.read_bytes()
+        for reason, content in contents.items():
+            if name == "config.json" and "9000" in content:
+                content = json.dumps(json.loads(good) | {"pad_token_id": 9000})
+            path.write_bytes(
+                content if isinstance(content, bytes) else content.encode()
+            )
+            with pytest.raises(CaptionerError, match=reason) as caught:
+                load_captioner(folder)
+            assert str(folder) in str(caught.value)
+        path.write_bytes(b"\xef\xbb\xbf" + good)
+    load_captioner(folder)  # a byte order mark does no harm
+
+
+def test_damaged_vocabularies_are_named(tmp_path):
+    pytest.importorskip("tokenizers")
+    cases = {
+        "vocab.txt": {
+            "'dog' is there twice": "[UNK]\ndog\ndog\n",
+            r"no \[UNK\]": "dog\n",
+        },
+        "vocab.json": {"the same number": '{"a": 1, "b": 1}'},
+        "merges.txt": {"'a b c' is no pair": "a b c\n", "'a q' is no": "a q\n"},
+    }
+    (tmp_path / "vocab.json").write_text('{"a": 0, "b": 1, "ab": 2}')
+    (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
+    assert load_pieces(tmp_path, 3, 0, (1,), 2).encode("ab").tolist() == [2]
+    for name, contents in cases.items():
+        path = tmp_path / name
+        good = path.read_bytes() if path.is_file() else None
+        for reason, content in contents.items():
+            path.write_text(content)
+            with pytest.raises(FileError, match=f"{name} is damaged .*{reason}"):
+                load_pieces(tmp_path, 3, 0, (1,), 2)
+        path.unlink() if good is None else path.write_bytes(good)
+
+
+def test_published_captioners_are_not_shuffled(tmp_path, capsys):
+    folder = write_captioner(tmp_path / "git", "git")
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
+    assert run(randomisation, "--images", tmp_path, "--model", folder) == 2
+    assert "received a captioner of the kind git" in capsys.readouterr().err
 
 
 def test_a_published_captioner_of_the_hub(tmp_path, monkeypatch):

@@ -129,7 +129,6 @@ def test_averaged_weights_are_given_for_a_while():
 # Killed runs
 
 
-@pytest.mark.compiled
 def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     run, states = tmp_path / "run", {}
     resume = resume_arguments(data_dir, run)
@@ -153,6 +152,7 @@ def be_killed(*arguments):
     raise Killed
 
 
+@pytest.mark.compiled
 def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     """The encoder is trained; the rate is halved and the training stopped early."""
     settings = {

@@ -110,7 +110,7 @@ def random_arrays(slots: Slots, seed: int) -> dict[str, np.ndarray]:
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
     header, content = {}, b""
-    names = {"float32": "F32", "float16": "F16", "int64": "I64"}
+    names = {"float32": "F32", "float16": "F16", "float64": "F64", "int64": "I64"}
     for name, array in arrays.items():
         raw = np.ascontiguousarray(array).tobytes()
         header[name] = {

@@ -7,7 +7,6 @@ lives in an environment of its own, built at the first run.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,11 +21,12 @@ from command_line import make_parser, positive
 from comparisons.environment import ask_worker, build_environment
 from comparisons.findings import report_findings
 from keras_lrp import Operations
-from models.published.array_files import read_arrays
+from models.published.array_files import find_weights, read_arrays
 from models.published.captioner import PublishedCaptioner
 from models.published.families import FAMILIES
 from models.published.generation import read_generation
 from models.published.preprocessing import Preprocessing
+from models.published.settings import read_config
 from models.published.slots import fill
 
 BAR = 1e-4  # of the largest logit
@@ -44,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def load(folder: Path) -> PublishedCaptioner:
     """Loads a model that has no tokenizer."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_config(folder, sum(p.stat().st_size for p in find_weights(folder)))
     family = config["model_type"]
     network = FAMILIES[family](config)
     fill(network.slots, read_arrays(folder), network.has_no_use_for, network.copies)

@@ -10,7 +10,8 @@ import numpy as np
 from dataset.coco import read_captions
 from dataset.coco_boxes import read_instances
 from dataset.entities import read_entities
-from dataset.records import CaptionedImage
+from dataset.masks import decompress
+from dataset.records import CaptionedImage, RunLengths
 from experiments.robustness.caption_kinds import WORDS
 from experiments.robustness.kinds import (
     REFUSED,
@@ -26,6 +27,11 @@ from experiments.robustness.mutations import wrong_value
 
 # COCO
 
+CORNERS = [[12, 22, 30, 22, 30, 50, 12, 50]]  # 18 x 28 pixels
+RUNS = {"size": [100, 200], "counts": [5, 7, 20_000 - 12 - 3, 3]}
+OUTLINES = ((CORNERS, 18 * 28), (RUNS, 10), ([], None))
+
+
 COCO = {
     "images": [
         {"id": number, "file_name": f"{number:012d}.jpg", "width": 200, "height": 100}
@@ -38,12 +44,14 @@ COCO = {
             "caption": " ".join(WORDS[number % 5 : number % 5 + 6]),
             "category_id": 1 + number % 2,
             "bbox": [10, 20, 30 + number, 40],
+            "segmentation": OUTLINES[number % 3][0],
         }
         for number in range(10)
     ],
     "categories": [{"id": 1, "name": "Dog"}, {"id": 2, "name": "traffic light"}],
 }
-ID = "annotations.*.image_id"
+ID, OUTLINE = "annotations.*.image_id", "annotations.*.segmentation"
+COUNTS = ([5, 7], [-5, 20_005], [1.5, 19_998.5], "0", [20_000], None, "\u00e9", [[1]])
 
 
 def read_coco_captions(folder: Path) -> tuple[dict, dict]:
@@ -93,26 +101,42 @@ COCO_CAPTIONS = Kind(
 )
 
 
-def coco_boxes(content: dict) -> dict[str, list]:
-    """Returns what is right of good boxes."""
+def coco_boxes(content: dict, boxes_alone: object = None) -> dict[str, list]:
+    """Returns what is right of good boxes: names, edges, pixels of the outline.
+
+    Args:
+        content: Of the file.
+        boxes_alone: The place of an annotation without a good outline.
+    """
+    areas = {json.dumps(outline): area for outline, area in OUTLINES}
     names = {entry["id"]: entry["name"].lower() for entry in content["categories"]}
     found = {str(image["id"]): [] for image in content["images"]}
-    for entry in content["annotations"]:
+    for place, entry in enumerate(content["annotations"]):
         x, y, width, height = entry["bbox"]
         edges = (x / 200, y / 100, (x + width) / 200, (y + height) / 100)
         name = names[entry["category_id"]]
-        found[str(entry["image_id"])].append((name, tuple(np.clip(edges, 0, 1))))
+        area = areas[json.dumps(entry["segmentation"])]
+        area = None if place == boxes_alone else area
+        found[str(entry["image_id"])].append((name, tuple(np.clip(edges, 0, 1)), area))
     return found
 
 
 def read_boxes(folder: Path) -> dict[str, list]:
-    """Reads names and boxes by ids."""
+    """Reads names, boxes and numbers of pixels by ids."""
     wanted = {str(image["id"]) for image in COCO["images"]}
     found = read_instances(folder / "instances.json", wanted)
     return {
-        key: [(*one.phrases, tuple(map(float, one.box))) for one in entry.objects]
+        key: [
+            (*one.phrases, tuple(map(float, one.box)), area_of(one.outline))
+            for one in entry.objects
+        ]
         for key, entry in found.items()
     }
+
+
+def area_of(outline: RunLengths | None) -> int | None:
+    """Returns the number of pixels of an outline."""
+    return None if outline is None else int(decompress(outline).sum())
 
 
 def without(content: dict, place: int) -> dict[str, list]:
@@ -130,7 +154,7 @@ def no_list(generator: np.random.Generator) -> object:
 
 def are_boxes(found: dict) -> bool:
     """Whether all boxes lie in their image and have an area."""
-    boxes = [box for one in found.values() for _, box in one]
+    boxes = [box for one in found.values() for _, box, *_ in one]
     return all(0 <= a < c <= 1 and 0 <= b < d <= 1 for a, b, c, d in boxes)
 
 
@@ -149,6 +173,16 @@ INSTANCES = Kind(
         wrong("annotations.*.category_id", without, 9, "1"),
         missing("annotations.*.bbox", without),
         missing("annotations.*.category_id", without),
+        wrong(OUTLINE, coco_boxes, "x", [[1, 2, 3]], [[1, 2, 3, 4, 5, 900]], [3]),
+        wrong(OUTLINE, coco_boxes, {"size": [200, 100], "counts": RUNS["counts"]}),
+        wrong(
+            OUTLINE, coco_boxes, *({"size": [100, 200], "counts": c} for c in COUNTS)
+        ),
+        made(
+            OUTLINE,
+            lambda _, generator: OUTLINES[generator.integers(3)][0],
+            lambda old, place, new: coco_boxes(new),
+        ),
         made(ID, _padded, coco_boxes(COCO)),
         made(
             "annotations.*.bbox",

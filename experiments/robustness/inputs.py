@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.robustness import (
+    array_kinds,
     box_kinds,
     caption_kinds,
     picture_kinds,
+    published_kinds,
     result_kinds,
     run_kinds,
 )
@@ -32,6 +34,8 @@ KINDS = (
     *picture_kinds.KINDS,
     *run_kinds.KINDS,
     *result_kinds.KINDS,
+    *published_kinds.KINDS,
+    *array_kinds.KINDS,
 )
 SECONDS = 10.0  # for one input
 ANY = object()  # what is right of random bytes is not known

@@ -1,7 +1,7 @@
 """Published captioners: BLIP, vision Transformer with GPT-2, GIT."""
 
-import json
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +9,18 @@ import numpy as np
 from PIL import Image
 
 from dataset.images import load_image
+from files.messages import DAMAGE, reason_of, shortened
 from keras_lrp.operations import Operations
 from models.base_captioner import BaseCaptioner, Caption, EncodedImage
 from models.encoders import spread
 from models.generation.beam_search import Hypotheses, check_search
-from models.published.array_files import read_arrays
+from models.published.array_files import find_weights, read_arrays
 from models.published.families import FAMILIES, Network
 from models.published.generation import Generation, read_generation
 from models.published.pieces import Pieces, load_pieces
 from models.published.preprocessing import Preprocessing, read_preprocessing
 from models.published.search import search
+from models.published.settings import read_config
 from models.published.slots import fill
 from models.run_files import CaptionerError
 from models.sentence import Sentence, few_sizes
@@ -164,34 +166,51 @@ def load_published(folder: Path) -> PublishedCaptioner:
         CaptionerError: The family is not known, or a file is missing, damaged or does
             not fit the others.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    family = config["model_type"]
-    if family not in FAMILIES:
-        raise CaptionerError(
-            f"{folder} holds a model of the kind {family!r}; known are "
-            f"{', '.join(FAMILIES)}."
-        )
-    try:
+    with _naming(folder):
+        num_bytes = sum(path.stat().st_size for path in find_weights(folder))
+        config = read_config(folder, num_bytes)
+        family = config["model_type"]
+        if family not in FAMILIES:
+            raise CaptionerError(
+                f"{folder} holds a model of the kind {shortened(family)}; known are "
+                f"{', '.join(FAMILIES)}."
+            )
         network = FAMILIES[family](config)
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, CaptionerError):
-            raise
-        raise CaptionerError(
-            f"{folder}/config.json does not describe a captioner of the kind "
-            f"{family!r}: {error!r}."
-        ) from error
+        return _read(folder, family, network)
+
+
+def _read(folder: Path, family: str, network: Network) -> PublishedCaptioner:
+    """Reads the files beside config.json, and fills the networks."""
     encoder, decoder = network.encoder, network.decoder
     specials = (network.start, network.end, network.padding)
     generation = read_generation(
         folder, family, network.generation, specials, decoder.stack.num_places
     )
-    pieces = load_pieces(
-        folder,
-        decoder.vocabulary_size,
-        network.start,
-        generation.end,
-        network.padding,
-    )
+    size = decoder.vocabulary_size
+    for token in (generation.start, *generation.end, generation.padding):
+        if token >= size:
+            raise CaptionerError(
+                f"config.json has a special token {token}; its vocabulary has {size} "
+                "tokens, from 0."
+            )
+    pieces = load_pieces(folder, size, network.start, generation.end, network.padding)
     preprocessing = read_preprocessing(folder, encoder.image_size, network.processor)
-    fill(network.slots, read_arrays(folder), network.has_no_use_for, network.copies)
+    arrays = read_arrays(folder, network.has_no_use_for)
+    fill(network.slots, arrays, network.has_no_use_for, network.copies)
     return PublishedCaptioner(network, generation, pieces, preprocessing)
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Names the folder in every error of its files.
+
+    Raises:
+        CaptionerError: Instead of any other error.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        reason = str(error) if isinstance(error, ValueError) else reason_of(error)
+        reason = f"{reason} is missing" if isinstance(error, KeyError) else reason
+        named = reason if str(folder) in reason else f"{folder}: {reason}"
+        raise CaptionerError(named) from error

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from files.messages import shortened
 from models.encoders.vision_transformer import VisionTransformer
 from models.published import block_names as names
 from models.published.slots import Slots, linear, norm, patches, whole
@@ -122,8 +123,8 @@ def _require(config: dict, part: str, **values) -> None:
     for name, value in values.items():
         if config.get(name, value) != value:
             raise CaptionerError(
-                f"config.json has {part}{name} = {config[name]!r}; only {value!r} is "
-                "known here."
+                f"config.json has {part}{name} = {shortened(config[name])}; only "
+                f"{value!r} is known here."
             )
 
 

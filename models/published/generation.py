@@ -1,11 +1,13 @@
 """How a published captioner writes: its generation_config.json."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from files.messages import shortened
+from files.reading import read_json
+from models.published.settings import AGAIN, GENERATION
 from models.run_files import CaptionerError
 
 UNKNOWN = (  # would change the captions, and are not known here
@@ -82,20 +84,18 @@ def read_generation(
     Args:
         folder: With generation_config.json; without it, config.json says it.
         family: Of the captioner.
-        config: The part of config.json that may say it.
+        config: The part of config.json that may say it, checked.
         specials: The start, end and padding tokens.
         places: The longest sentence the decoder knows, in tokens.
 
     Raises:
-        CaptionerError: The file is damaged, or asks for what is not known here.
+        CaptionerError: It asks for what is not known here.
+        FileError: The file is damaged.
     """
     path = Path(folder) / "generation_config.json"
     settings = dict(config)
     if path.is_file():
-        try:
-            settings = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise CaptionerError(f"{path} is no JSON of settings: {error}") from error
+        settings = read_json(path, GENERATION, AGAIN)
     known = {name: value for name, value in settings.items() if value is not None}
     _refuse_unknown(known)
     start, end, padding = specials
@@ -121,7 +121,7 @@ def _refuse_unknown(settings: Mapping) -> None:
         if settings.get(name):
             raise CaptionerError(
                 f"The generation setting {name} is not known here: received "
-                f"{settings[name]!r}. Remove it from generation_config.json."
+                f"{shortened(settings[name])}. Remove it from generation_config.json."
             )
     if settings.get("num_beam_groups", 1) != 1:
         raise CaptionerError(

@@ -1,15 +1,21 @@
 """Pieces of words: the vocabulary of a published captioner."""
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from files.messages import reason_of, shortened
+from files.reading import damaged, read_bytes, read_json
+from files.values import anything, record, table, whole
+from models.published.settings import AGAIN, LARGEST_VOCABULARY
+from models.published.settings import TOKENIZER as SETTINGS
 from models.run_files import CaptionerError
 from models.sentence import Sentence
 
+UNKNOWN = "[UNK]"
+TRIAL = "a \u2603"  # with a sign that may be known to none
 TOKENIZER, CONFIG = "tokenizer.json", "tokenizer_config.json"
 TOKENIZER_FILES = (TOKENIZER, "vocab.txt", "vocab.json", "merges.txt", CONFIG)
 ODD_BLANKS = tuple((f" {sign}", sign) for sign in (".", "?", "!", ","))
@@ -135,7 +141,8 @@ def load_pieces(
         padding: See `Pieces`.
 
     Raises:
-        CaptionerError: The library is not installed, or no file can be read.
+        CaptionerError: The library is not installed, or no file is there.
+        FileError: A file is damaged.
     """
     try:
         import tokenizers
@@ -145,13 +152,7 @@ def load_pieces(
             "install -r requirements-published.txt."
         ) from error
     folder = Path(folder)
-    try:
-        tokenizer = _read(tokenizers, folder)
-    except Exception as error:  # the library raises nothing narrower
-        reason = " ".join(str(error).split())
-        raise CaptionerError(f"{folder}: its tokenizer cannot be read: {reason}") from (
-            error
-        )
+    tokenizer = _read(tokenizers, folder)
     if tokenizer is None:
         raise CaptionerError(
             f"{folder} has no tokenizer: expected {TOKENIZER}, or vocab.txt, or "
@@ -159,32 +160,65 @@ def load_pieces(
         )
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    cleans = _settings(folder).get("clean_up_tokenization_spaces", True)
-    return Pieces(tokenizer, size, start, ends, padding, cleans)
+    cleans = _settings(folder).get("clean_up_tokenization_spaces")
+    return Pieces(tokenizer, size, start, ends, padding, cleans is not False)
 
 
 def _settings(folder: Path) -> dict:
     path = folder / CONFIG
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path, SETTINGS, AGAIN) if path.is_file() else {}
 
 
 def _read(tokenizers, folder: Path):
-    if (folder / TOKENIZER).is_file():
-        return tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
-    if (folder / "vocab.txt").is_file():
-        return _word_pieces(tokenizers, folder)
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        return _byte_pairs(tokenizers, folder)
+    """Builds the tokenizer of the files that are there, or None."""
+    path, words, pairs = (folder / n for n in (TOKENIZER, "vocab.txt", "vocab.json"))
+    if path.is_file():
+        read_json(path, record({"model": table(anything)}), AGAIN)
+        text = read_bytes(path, AGAIN).decode("utf-8-sig")
+        found = _built(path, lambda: tokenizers.Tokenizer.from_str(text))
+        _built(path, lambda: found.decode(found.encode(TRIAL).ids))
+        return found
+    if words.is_file():
+        return _word_pieces(tokenizers, words)
+    if pairs.is_file() and (folder / "merges.txt").is_file():
+        return _byte_pairs(tokenizers, pairs)
     return None
 
 
-def _word_pieces(tokenizers, folder: Path):
+def _built(path: Path, build: Callable):
+    """Calls the library, whose errors are of no narrower kind than all errors.
+
+    Raises:
+        FileError: It cannot read the file.
+    """
+    try:
+        return build()
+    except BaseException as error:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        reason = f"the library tokenizers says: {reason_of(error)}"
+        raise damaged(path, ValueError(reason), AGAIN) from None
+
+
+def _lines(path: Path) -> list[str]:
+    """Returns the lines of a text, whatever else Unicode knows as their ends."""
+    try:
+        text = read_bytes(path, AGAIN).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise damaged(path, error, AGAIN) from None
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
+def _word_pieces(tokenizers, path: Path):
     """Builds BERT's tokenizer."""
-    words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-    lower = _settings(folder).get("do_lower_case", True)
-    model = tokenizers.models.WordPiece(
-        {word: number for number, word in enumerate(words)}, unk_token="[UNK]"
-    )
+    words = _lines(path)
+    vocabulary = {word: number for number, word in enumerate(words)}
+    twice = [word for number, word in enumerate(words) if vocabulary[word] != number]
+    if twice or UNKNOWN not in vocabulary:
+        reason = f"{shortened(twice[0])} is there twice" if twice else f"no {UNKNOWN}"
+        raise damaged(path, ValueError(reason), AGAIN)
+    lower = _settings(path.parent).get("do_lower_case") is not False
+    model = tokenizers.models.WordPiece(vocabulary, unk_token=UNKNOWN)
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
@@ -194,13 +228,29 @@ def _word_pieces(tokenizers, folder: Path):
     return tokenizer
 
 
-def _byte_pairs(tokenizers, folder: Path):
+def _byte_pairs(tokenizers, path: Path):
     """Builds GPT-2's tokenizer."""
-    files = str(folder / "vocab.json"), str(folder / "merges.txt")
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(*files))
+    vocabulary = read_json(path, _numbered, AGAIN)
+    merges = path.with_name("merges.txt")
+    lines = [line for line in _lines(merges) if not line.startswith("#version")]
+    pairs = [tuple(line.split(" ")) for line in lines if line]
+    for pair in pairs:
+        if len(pair) != 2 or not {*pair, "".join(pair)} <= vocabulary.keys():
+            reason = f"{shortened(' '.join(pair))} is no pair of {path.name}"
+            raise damaged(merges, ValueError(reason), AGAIN)
+    model = _built(merges, lambda: tokenizers.models.BPE(vocabulary, pairs))
+    tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
         add_prefix_space=False
     )
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|endoftext|>"])
     return tokenizer
+
+
+def _numbered(value: object) -> dict[str, int]:
+    """Takes words with a number of its own each."""
+    found = table(whole(0, LARGEST_VOCABULARY - 1))(value)
+    if len(set(found.values())) < len(found):
+        raise ValueError("two words have the same number")
+    return found

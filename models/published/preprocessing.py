@@ -1,6 +1,5 @@
 """From a photograph to a published captioner's input: its preprocessor_config.json."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,9 @@ import numpy as np
 from PIL import Image
 
 from dataset.images import ImageError
+from files.messages import shortened
+from files.reading import read_json
+from models.published.settings import AGAIN, PROCESSOR
 from models.run_files import CaptionerError
 
 FILE = "preprocessor_config.json"
@@ -100,21 +102,16 @@ def read_preprocessing(folder: Path, image_size: int, kind: str) -> Preprocessin
         kind: A key of PROCESSORS, where the file names none.
 
     Raises:
-        CaptionerError: The file is missing or damaged, or does not fit the encoder.
+        CaptionerError: The file does not fit the encoder.
+        FileError: It is missing or damaged.
     """
     path = Path(folder) / FILE
+    settings = read_json(path, PROCESSOR, AGAIN)
     try:
-        settings = dict(json.loads(path.read_text(encoding="utf-8")))
         found = _read(settings, kind)
-    except OSError as error:
+    except ValueError as error:
         raise CaptionerError(
-            f"{path} cannot be read: expected the file that says how photographs are "
-            f"prepared ({error.strerror})."
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise CaptionerError(
-            f"{path} does not say how photographs are prepared: {reason}."
+            f"{path} does not say how photographs are prepared: {error}."
         ) from error
     shape = found.crop or found.size
     whole = (image_size, image_size)
@@ -133,7 +130,8 @@ def _read(settings: Mapping, kind: str) -> Preprocessing:
         known = [key for key in PROCESSORS if named.startswith(key)]
         if not known:
             raise ValueError(
-                f"it names {named!r}; known are processors of {', '.join(PROCESSORS)}"
+                f"it names {shortened(named)}; known are processors of "
+                f"{', '.join(PROCESSORS)}"
             )
         kind = known[0]
     given = {name: value for name, value in settings.items() if value is not None}
@@ -144,7 +142,7 @@ def _read(settings: Mapping, kind: str) -> Preprocessing:
     factor = settings.get("rescale_factor", 1 / 255)
     return Preprocessing(
         _size(settings["size"], kind),
-        int(settings["resample"]),
+        settings["resample"],
         _shape(settings["crop_size"]) if settings.get("do_center_crop") else None,
         float(factor) if settings.get("do_rescale", True) else 1.0,
         _colours(settings["image_mean"]) if normalized else (0.0, 0.0, 0.0),
@@ -154,14 +152,14 @@ def _read(settings: Mapping, kind: str) -> Preprocessing:
 
 def _size(size, kind: str) -> tuple[int, int] | int:
     if isinstance(size, Mapping):
-        return int(size["shortest_edge"]) if "shortest_edge" in size else _shape(size)
-    return int(size) if kind == "CLIP" else _shape(size)
+        return size["shortest_edge"] if "shortest_edge" in size else _shape(size)
+    return size if kind == "CLIP" else _shape(size)
 
 
 def _shape(size) -> tuple[int, int]:
     if isinstance(size, Mapping):
-        return int(size["height"]), int(size["width"])
-    return int(size), int(size)
+        return size["height"], size["width"]
+    return size, size
 
 
 def _colours(values) -> tuple[float, float, float]:
