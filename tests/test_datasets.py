@@ -14,7 +14,7 @@ ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
     path.stem for path in ROOT.glob("*.py")
 }
 ALLOWED = {
-    "dataset": {"config", "dataset", "files"},
+    "dataset": {"config", "dataset", "files", "stopping"},
     "evaluation": {"dataset", "evaluation"},
 }
 
