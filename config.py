@@ -251,8 +251,8 @@ def _refuse_unknown(names) -> None:
     for name in names:
         if name not in _field_types():
             close = difflib.get_close_matches(name, _field_types(), n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"Unknown setting {shortened(name)}.{hint}")
+            hint = f"Did you mean {close[0]!r}?" if close else "config.py lists them."
+            raise ValueError(f"Unknown setting {shortened(name)}. {hint}")
 
 
 def _parse(name: str, text: str):

@@ -26,7 +26,6 @@ from pathlib import Path
 
 import quiet_start  # noqa: F401
 from command_line import (
-    MODEL_HELP,
     add_cache_option,
     add_existing_options,
     fill_options,
@@ -108,7 +107,8 @@ def parse(argv: list[str] | None) -> TrainingOptions:
         "--from",
         dest="start",
         metavar="MODEL",
-        help=f"go on from a captioner: {MODEL_HELP}",
+        help="go on from a captioner: a shipped one's name, a run directory, or "
+        "hf://USER/MODEL",
     )
     add("--run", type=Path, required=True, metavar="DIR", help="folder to write")
     add(

@@ -85,8 +85,14 @@ def read_graph(model: keras.Model) -> Graph:
         model: With one input and one output.
 
     Raises:
+        TypeError: It is no Keras model.
         ValueError: The model has several inputs or outputs, or no weights yet.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"Expected a keras.Model; received {type(model).__name__}. "
+            "keras.models.load_model reads one from a file."
+        )
     if not model.built:
         raise unsupported(model, "it has no weights yet; call it on an input once")
     reader = Reader()

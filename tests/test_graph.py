@@ -209,6 +209,11 @@ def test_subclasses_of_functional_models_are_explained():
     assert_close(explained(model, "epsilon_plus", image, relevance), expected)
 
 
+def test_what_is_no_model_is_refused():
+    with pytest.raises(TypeError, match=r"Expected a keras\.Model; received str\."):
+        LRP("model.keras")
+
+
 def test_models_with_a_call_of_their_own_are_read_by_calling_them():
     model, image = OwnCall(), normal(2, 6, 8, 3)
     with pytest.raises(ValueError, match="it has no weights yet; call it on an input"):

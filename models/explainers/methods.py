@@ -86,14 +86,14 @@ class Method:
         name = captioner.config.decoder
         if self.attention is not None and not maps:
             return f"shows attention, and the decoder {name} has none"
+        if self.follows and not isinstance(captioner.encoder, VisionTransformer):
+            return (
+                "follows the attention of a vision Transformer, and the encoder is none"
+            )
         if self.attention and self.attention not in maps:
             return (
                 f"shows the {self.attention} attention of several layers, and the "
                 f"decoder {name} has one"
-            )
-        if self.follows and not isinstance(captioner.encoder, VisionTransformer):
-            return (
-                "follows the attention of a vision Transformer, and the encoder is none"
             )
         if self.is_guided and not captioner.is_rectified:
             return "guides rectifiers, and the encoder has none"
