@@ -9,23 +9,16 @@ JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 	JAX_COMPILATION_CACHE_MAX_SIZE=1000000000 \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 
-# On JAX: all but the tests of words, arrays and files, where no backend computes, of
-# scripts whose own code calls none, of networks of full size, and of graphs and rules,
-# which other tests run through on every kind of layer. A new file of tests runs on both.
-ONCE := -k "not encoders" $(foreach name, batches benchmarks bert_score captions chair \
-	check coco command_line comparisons config convert_original coordinates datasets \
-	deletion_scores earlier_files entities evaluate_bbox examine_word example_images \
-	experiments explain_image explained_images faithfulness faults feature_cache files flickr \
-	graph hallucination help images imports inference journal keras_applications localization masks \
-	object_words presets quiet_start randomisation read_ahead report \
-	report_in_a_browser roc roc_figures \
-	rules run_files scenes scene_truth score_figures score_tables similarity start tensorboard_logs \
-	vocabulary wheel word_statistics, --ignore tests/test_$(name).py) \
+# On JAX: what a backend computes, without networks of full size and most whole runs.
+JAX_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py test_operations.py \
+	test_layers.py test_lrp.py test_decoders.py test_transformers.py test_beam_search.py \
+	test_captioner.py test_explain.py test_objective.py test_self_critical.py \
+	test_lrp_inference.py test_devices.py test_train.py::test_the_files_of_a_run \
+	test_train.py::test_the_captioner_of_a_run \
+	test_train.py::test_a_killed_run_goes_on_exactly \
+	test_mixed_precision.py::test_the_loss_is_that_of_float32_and_falls) \
 	$(foreach name, a_killed_run_goes_on_exactly the_benchmark_compares_in_one_run \
-	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name)) \
-	$(foreach name, a_run_is_resumed_and_loads_in_float32 \
-	words_are_judged_again_in_mixed_precision, \
-	--deselect tests/test_mixed_precision.py::test_$(name))
+	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name))
 
 # Explaining, captioning and one training; the large encoders take too long.
 TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
@@ -75,7 +68,7 @@ test: .venv/installed  ## Runs the tests on TensorFlow.
 	$(BIN)/python -m pytest $(PARALLEL)
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
-	$(JAX) $(BIN)/python -m pytest $(PARALLEL) $(ONCE)
+	$(JAX) $(BIN)/python -m pytest $(PARALLEL) $(JAX_TESTS)
 
 test-torch: .venv-torch/installed  ## Runs the main tests on torch, without TensorFlow.
 	KERAS_BACKEND=torch .venv-torch/bin/python -m pytest $(PARALLEL) $(TORCH_TESTS)
