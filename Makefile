@@ -9,8 +9,10 @@ JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 	JAX_COMPILATION_CACHE_MAX_SIZE=1000000000 \
 	JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 
-# On JAX: what a backend computes, without networks of full size and most whole runs.
-JAX_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py test_operations.py \
+# On JAX: what a backend computes, without networks of full size and most whole runs. Of
+# the published families GIT is enough: they share their blocks.
+JAX_TESTS := -k "not encoders and not blip and not vit_gpt2 and not vision-encoder" \
+	$(addprefix tests/, test_backend.py test_operations.py \
 	test_layers.py test_lrp.py test_decoders.py test_transformers.py test_beam_search.py \
 	test_captioner.py test_explain.py test_objective.py test_self_critical.py \
 	test_lrp_inference.py test_devices.py test_train.py::test_the_files_of_a_run \
@@ -18,7 +20,9 @@ JAX_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py test_operatio
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_mixed_precision.py::test_the_loss_is_that_of_float32_and_falls) \
 	$(foreach name, a_killed_run_goes_on_exactly the_benchmark_compares_in_one_run \
-	lambda_1_is_a_plain_run, --deselect tests/test_lrp_inference.py::test_$(name))
+	lambda_1_is_a_plain_run pixel_relevance_equals_the_explanations, \
+	--deselect tests/test_lrp_inference.py::test_$(name)) \
+	--deselect tests/test_captioner.py::test_a_run_is_replaced_whole_or_not_at_all
 
 # Explaining, captioning and one training; the large encoders take too long.
 TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
