@@ -558,5 +558,8 @@ def test_rules_that_a_decoder_lacks_are_refused():
     with pytest.raises(ValueError, match="expected one of epsilon, attn_lrp"):
         explain(captioner, photo, caption="a dog", decoder_rules="delta")
     assert next(iter(RELEVANCE_RULES)) == captioner.decoder.relevance_rules[0]
-    with pytest.raises(ValueError, match="attention_rollout shows the mean attention"):
+    with pytest.raises(
+        ValueError,
+        match="attention_rollout follows the attention of a vision Transformer",
+    ):
         explain(captioner, photo, "attention_rollout", caption="a dog")
