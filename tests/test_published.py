@@ -560,6 +560,6 @@ def test_rules_that_a_decoder_lacks_are_refused():
     assert next(iter(RELEVANCE_RULES)) == captioner.decoder.relevance_rules[0]
     with pytest.raises(
         ValueError,
-        match="attention_rollout follows the attention of a vision Transformer",
+        match="attention_rollout follows the attention",
     ):
         explain(captioner, photo, "attention_rollout", caption="a dog")
