@@ -92,9 +92,10 @@ def choose_regions(
     """
     if not any(object_.outline for image in images for object_ in image.objects):
         return {}
-    journals = [ScoreFiles(path, ()).journal.path for path in options.merge]
-    journals += [files.journal.path] if options.resume else []
-    if not files.lacks("masks", journals):
+    journals = [ScoreFiles(path, ()).journal for path in options.merge]
+    journals += [files.journal] if options.resume else []
+    begun = [one.begun_with() for one in journals if one.path.is_file()]
+    if all(settings.get("masks") for settings in begun):
         return {"masks": True}
     logger.warning(
         "%s was begun before exact pixels were scored beside boxes, and goes on so; "

@@ -39,7 +39,7 @@ from models.explainers.methods import choose_methods, choose_ways
 from models.explainers.rules import choose_rules
 from models.run_files import model_name
 from scoring.captioning import fingerprint
-from scoring.options import add_method_option, add_rule_options, precision_setting
+from scoring.options import add_method_option, add_rule_options, way_settings
 
 INDEX = "index.html"  # in the output, of several photos
 
@@ -93,12 +93,12 @@ class ExplainOptions:
             weights: Identifies the captioner, see `fingerprint`.
         """
         rules = choose_rules(captioner, self.lrp_preset, self.decoder_rules)
-        settings = {
+        return {
             "model": model_name(self.model),
             "weights": weights,
             "method": self.method,
             "lrp_preset": rules.encoder,
-            **precision_setting(self.precision),
+            **way_settings(rules, self.precision),
             "caption": self.caption,
             "words": self.words,
             "contrast": self.contrast,
@@ -108,9 +108,6 @@ class ExplainOptions:
             "bytes": photo.stat().st_size,
             "content": file_hash(photo)[:16],
         }
-        if rules.decoder != "epsilon":  # which earlier folders had, and did not say
-            settings["decoder_rules"] = rules.decoder
-        return settings
 
 
 def parse(argv: list[str] | None) -> ExplainOptions:

@@ -104,7 +104,7 @@ class BaseCaptioner(keras.Model):
         """Lays values of features (R, h, w, ...) where they are in the input."""
         return maps
 
-    def attention_in_photo(self, maps: np.ndarray, image: "EncodedImage") -> np.ndarray:
+    def attention_in_photo(self, maps: np.ndarray, image: EncodedImage) -> np.ndarray:
         """Lays attention to features (R, h, w) where it is in the photo."""
         return self.lay_out(maps)
 

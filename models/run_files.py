@@ -174,7 +174,7 @@ def check_origin(path: Path, is_foreign: bool = False) -> None:
     if sums.is_file():
         way_out = "Get the run again, or delete this file."
         expected = read_json(sums, table(text), way_out)
-    if file_hash(path) != expected.get(path.name, file_hash(path)):
+    if path.name in expected and file_hash(path) != expected[path.name]:
         raise CaptionerError(
             f"{path} is damaged or was replaced: it is not what {CHECKSUMS} beside it "
             f"describes. Get it again; if you replaced it yourself, delete {CHECKSUMS}."

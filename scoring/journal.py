@@ -19,6 +19,7 @@ from files.writing import append_lines, check_room, write_whole
 logger = logging.getLogger(__name__)
 PHOTO = "photo"  # of a record: identifies what the record was computed from
 ANEW = "Begin anew with --overwrite."
+HEAD = record({"settings": table(anything)})  # the check of the first line
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,22 @@ class Journal:
         """
         if not self.path.exists():
             return []
-        head = record({"settings": table(anything)})
+        self._compare(self.begun_with(), settings)
         line = record({"image_id": image_id, **self.values(settings)}, photo=text)
-        header = read_json_lines(self.path, iter([head]), ANEW)
-        if not header:
-            raise FileError(f"{self.path} is damaged (it is empty). {ANEW}")
-        self._compare(header[0]["settings"], settings)
-        checks = itertools.chain([head], itertools.repeat(line))
+        checks = itertools.chain([HEAD], itertools.repeat(line))
         _, *records = read_json_lines(self.path, checks, ANEW)
         return list({record["image_id"]: record for record in records}.values())
+
+    def begun_with(self) -> dict:
+        """Returns the settings that the file was begun with.
+
+        Raises:
+            FileError: It is missing or damaged.
+        """
+        header = read_json_lines(self.path, iter([HEAD]), ANEW)
+        if not header:
+            raise FileError(f"{self.path} is damaged (it is empty). {ANEW}")
+        return header[0]["settings"]
 
     def _compare(self, before: Mapping, settings: Mapping) -> None:
         """Refuses other settings; a model of the same weights may have moved."""

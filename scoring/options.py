@@ -25,6 +25,7 @@ from models.explainers.methods import (
     choose_ways,
     split_methods,
 )
+from models.explainers.rules import Rules
 from models.run_files import model_name
 from scoring.captioning import fingerprint
 
@@ -152,9 +153,15 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def precision_setting(precision: str) -> dict[str, str]:
-    """Returns what settings keep of it: nothing of the usual one, as earlier runs."""
-    return {} if precision == PRECISION else {"precision": precision}
+def way_settings(rules: Rules, precision: str) -> dict[str, str]:
+    """Returns what settings keep of the decoder's rules and of the precision.
+
+    Nothing of the usual ones, which earlier runs had and did not say.
+    """
+    settings = {} if precision == PRECISION else {"precision": precision}
+    if rules.decoder != "epsilon":
+        settings["decoder_rules"] = rules.decoder
+    return settings
 
 
 def read_images(
@@ -176,15 +183,12 @@ def scoring_settings(captioner: BaseCaptioner, options: ScoringOptions) -> dict:
         options.decoder_rules,
         options.precision,
     )
-    settings = {
+    return {
         "model": model_name(options.model),
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,
         "methods": methods,
         "lrp_preset": rules.encoder if "lrp" in methods else None,
-        **precision_setting(options.precision),
+        **way_settings(rules, options.precision),
     }
-    if rules.decoder != "epsilon":  # which earlier runs had, and did not say
-        settings["decoder_rules"] = rules.decoder
-    return settings

@@ -1,7 +1,5 @@
 """The files of a script that scores explanations: FILE.json and what lies beside."""
 
-import contextlib
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -60,16 +58,6 @@ class ScoreFiles:
         self.journal.start(settings, records)
         for path in self.written:
             path.unlink(missing_ok=True)
-
-    def lacks(self, setting: str, journals: Iterable[Path]) -> bool:
-        """Tells whether one of some journals was begun without a setting."""
-        for path in filter(Path.is_file, journals):
-            with contextlib.suppress(ValueError, LookupError, TypeError):
-                with path.open("rb") as file:
-                    header = json.loads(file.readline())
-                if header["settings"].get(setting) is None:
-                    return True
-        return False
 
     def write_results(self, content: Mapping) -> None:
         """Writes the results as JSON; what is not defined (NaN) becomes null."""

@@ -183,7 +183,7 @@ def _elsewhere(content, generator) -> tuple[bytes, object]:
         file.create_dataset(name, (4,), "u1", external=[("/etc/hostname", 0, 4)])
 
     def link(file, name):
-        file[name] = h5py.ExternalLink("/tmp/any.h5", "/")
+        file[name] = h5py.ExternalLink("any.h5", "/")
 
     def ring(file, name):
         file[name] = file["layers"]

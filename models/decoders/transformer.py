@@ -6,11 +6,13 @@ from config import Config
 from keras_lrp import Operations
 from models.decoders.decoder import Decoder, Reading, select
 from models.sentence import few_sizes
-from models.transformer import BlockSizes, KeysValues, Stack
+from models.transformer import BlockSizes, KeysValues, Stack, StackReading
 from models.transformer.layers import dense, layer_norm, linear, normalize
 from models.transformer.stack import State
 
 INNER = 2  # the layer within a block, in multiples of H
+MAPS = ("last", "mean")  # of the attention to the image, see `image_attention`
+RULES = ("attn_lrp", "cp_lrp", "gamma", "epsilon")  # the default first
 
 
 class TransformerDecoder(Decoder):
@@ -28,8 +30,8 @@ class TransformerDecoder(Decoder):
     """
 
     part_names = ("residual", "context")
-    attention_maps = ("last", "mean")
-    relevance_rules = ("attn_lrp", "cp_lrp", "gamma", "epsilon")
+    attention_maps = MAPS
+    relevance_rules = RULES
 
     def build_image_layers(self, config: Config, feature_channels: int) -> None:
         """See `Decoder.build_image_layers`.
@@ -80,14 +82,23 @@ class TransformerDecoder(Decoder):
         seen = self.stack.run(operations, memory, words, state)
         context = select(seen.context, positions)
         residual = select(seen.hidden, positions) - context
-        shape = (*ops.shape(embedded)[:3], -1)
-        last, mean = (
-            select(ops.reshape(maps, shape), positions)
-            for maps in (seen.attention[-1], ops.mean(seen.attention, axis=0))
-        )
-        return Reading(
-            {"residual": residual, "context": context},
-            {"last": last, "mean": mean},
-            None,
-            seen.state,
-        )
+        parts = {"residual": residual, "context": context}
+        return Reading(parts, image_attention(seen, positions), None, seen.state)
+
+
+def image_attention(seen: StackReading, positions) -> dict:
+    """Returns the attention to the image of the last block, and the mean of all.
+
+    Args:
+        seen: What the blocks made of the words.
+        positions: See `Decoder.decode`.
+
+    Returns:
+        By MAPS, (B, Q, L) each.
+    """
+    found = (seen.attention[-1], sum(seen.attention) / len(seen.attention))
+    shape = (*ops.shape(seen.hidden)[:3], -1)  # (B, N, T, L)
+    return {
+        name: select(ops.reshape(weights, shape), positions)
+        for name, weights in zip(MAPS, found, strict=True)
+    }

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_lrp import Operations
 from models.transformer.block import Block, BlockSizes
-from models.transformer.layers import dense, layer_norm, normalize
+from models.transformer.layers import dense, kernel_and_bias, layer_norm, normalize
 
 
 class VisionTransformer(keras.Model):
@@ -67,8 +67,7 @@ class VisionTransformer(keras.Model):
             of each block, (B, 1 + h w, 1 + h w) each.
         """
         x = _cut_patches(pixels, self.patch_size)
-        bias = self.patches.bias if self.patches.use_bias else None
-        x = operations.patches(x, self.patches.kernel, bias)
+        x = operations.patches(x, *kernel_and_bias(self.patches))
         batch, _, size = ops.shape(x)
         first = ops.broadcast_to(self.class_token, (batch, 1, size))
         x = operations.sum(ops.concatenate([first, x], axis=1) + self.places)

@@ -10,7 +10,7 @@ from files.messages import shortened
 from files.reading import parse_json, read_json
 from files.values import items, one_of, record, table, whole
 from models.published.settings import AGAIN, INDEX
-from models.published.torch_file import read_torch_file
+from models.published.torch_file import read_torch_file, widen
 from models.run_files import CaptionerError
 
 SAFE, TORCH = "model.safetensors", "pytorch_model.bin"
@@ -168,5 +168,5 @@ def _array(entry: Mapping, data) -> np.ndarray:
     start, end = entry["data_offsets"]
     found = np.frombuffer(data[start:end], DTYPES[entry["dtype"]])
     if entry["dtype"] == "BF16":
-        found = (found.astype("uint32") << 16).view("float32")
+        found = widen(found)
     return found.reshape(entry["shape"])

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_lrp import Operations
 from models.decoders.decoder import DecoderOutput, select
+from models.decoders.transformer import MAPS, RULES, image_attention
 from models.transformer.block import ACTIVATIONS, BlockSizes
 from models.transformer.layers import (
     at_least_single,
@@ -45,8 +46,8 @@ class TextDecoder(keras.Model):
     """
 
     part_names: tuple[str, ...] = ()
-    attention_maps = ("last", "mean")
-    relevance_rules = ("attn_lrp", "cp_lrp", "gamma", "epsilon")
+    attention_maps = MAPS
+    relevance_rules = RULES
     rows_at_once = 12
 
     def __init__(
@@ -110,18 +111,9 @@ class TextDecoder(keras.Model):
         training: bool = False,
     ) -> DecoderOutput:
         """Reads T tokens and predicts what follows each; see `Decoder.decode`."""
-        rows, captions, length, _ = ops.shape(embedded)
         seen = self.stack.run(operations, memory, embedded, state)
         logits = self.predict_words(operations, select(seen.hidden, positions))
-        maps = {
-            "last": seen.attention[-1],
-            "mean": sum(seen.attention) / len(seen.attention),
-        }
-        maps = {
-            name: select(ops.reshape(m, (rows, captions, length, -1)), positions)
-            for name, m in maps.items()
-        }
-        return DecoderOutput(logits, maps, None, seen.state)
+        return DecoderOutput(logits, image_attention(seen, positions), None, seen.state)
 
     def predict_words(self, operations: Operations, hidden):
         """Turns hidden values (B, Q, D) into logits (B, Q, V)."""

@@ -170,7 +170,7 @@ class _Reader(pickle.Unpickler):
             content = self._archive.read(f"{self._root}data/{key}")
             array = np.frombuffer(content, DTYPES[storage.name])
             if storage.name == "BFloat16Storage":
-                array = (array.astype("uint32") << 16).view("float32")
+                array = widen(array)
             if type(count) is not int or array.size != count:
                 raise ValueError(
                     f"the storage {shortened(key)} has {array.size:,} numbers; it "
@@ -178,6 +178,11 @@ class _Reader(pickle.Unpickler):
                 )
             self._storages[key, storage.name] = array
         return self._storages[key, storage.name]
+
+
+def widen(halves: np.ndarray) -> np.ndarray:
+    """Turns bfloat16, the upper halves of float32 as whole numbers, into float32."""
+    return (halves.astype("uint32") << 16).view("float32")
 
 
 def _tensor(storage, offset, shape, strides, *_) -> np.ndarray:

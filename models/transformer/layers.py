@@ -20,9 +20,14 @@ def layer_norm(size: int, epsilon: float, name: str):
     return layer
 
 
+def kernel_and_bias(layer: keras.layers.Dense) -> tuple:
+    """Returns the weights of a linear layer; the bias is None where it has none."""
+    return layer.kernel, layer.bias if layer.use_bias else None
+
+
 def linear(operations: Operations, layer: keras.layers.Dense, x):
     """Applies a linear layer to (..., I): (..., O)."""
-    return operations.linear(x, layer.kernel, layer.bias if layer.use_bias else None)
+    return operations.linear(x, *kernel_and_bias(layer))
 
 
 def normalize(operations: Operations, layer: keras.layers.LayerNormalization, x):
