@@ -1,5 +1,6 @@
 """What a word is: letters with all that is written on them, in any script."""
 
+import functools
 import re
 import sys
 import unicodedata
@@ -25,6 +26,7 @@ def _ranges(characters: list[str]) -> str:
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
 
 
+@functools.cache  # it takes .2 s, and plain captions need none
 def _word_pattern() -> re.Pattern:
     """Returns what finds words in a lower-case, composed text."""
     every = list(map(chr, range(0x300, sys.maxunicode + 1)))
@@ -37,7 +39,6 @@ def _word_pattern() -> re.Pattern:
 
 
 _PLAIN = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")  # words of letters alone
-_WORD = _word_pattern()
 
 
 def compose(text: str) -> str:
@@ -53,7 +54,7 @@ def split_words(caption: str) -> list[str]:
     """
     if caption.isascii():
         return _PLAIN.findall(caption.lower())
-    return _WORD.findall(_UNSEEN.sub("", compose(caption.lower())))
+    return _word_pattern().findall(_UNSEEN.sub("", compose(caption.lower())))
 
 
 def plain_word(word: str) -> str:
