@@ -131,9 +131,20 @@ class BaseCaptioner(keras.Model):
         raise NotImplementedError
 
     def search(
-        self, features, beam_size: int, length_penalty: float | None = None
+        self,
+        features,
+        beam_size: int,
+        length_penalty: float | None = None,
+        watch: Callable[[Hypotheses], None] | None = None,
     ) -> Hypotheses:
-        """Searches the best captions of images given by their features (B, h, w, D)."""
+        """Searches the best captions of images given by their features (B, h, w, D).
+
+        Args:
+            features: Of the images.
+            beam_size: K, hypotheses of each image.
+            length_penalty: Of the ranking; that of config if None.
+            watch: Called after every step with the hypotheses so far.
+        """
         raise NotImplementedError
 
     def make_caption(self, tokens, log_probabilities, score) -> Caption:
@@ -207,11 +218,23 @@ class BaseCaptioner(keras.Model):
         features,
         beam_size: int | None = None,
         length_penalty: float | None = None,
+        watch: Callable[[list[list[Caption]]], None] | None = None,
     ) -> list[list[Caption]]:
-        """Describes images by all captions of their beams, best first."""
+        """Describes images by all captions of their beams, best first.
+
+        Args:
+            features: Of the images (B, h, w, D).
+            beam_size: Of the search; that of config if None.
+            length_penalty: Of the ranking; that of config if None.
+            watch: Called after every step of the search with the beams so far.
+        """
         if beam_size is None:
             beam_size = self.config.beam_size
-        found = self.search(features, beam_size, length_penalty)
+        watching = watch and (lambda found: watch(self._make_captions(found)))
+        found = self.search(features, beam_size, length_penalty, watching)
+        return self._make_captions(found)
+
+    def _make_captions(self, found: Hypotheses) -> list[list[Caption]]:
         return [
             [self.make_caption(*one) for one in zip(*beam, strict=True)]
             for beam in zip(*found, strict=True)

@@ -1,6 +1,6 @@
 """The captioner: an encoder, a decoder and a vocabulary in one keras.Model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -179,7 +179,11 @@ class Captioner(BaseCaptioner):
         return self._finish(ops.convert_to_tensor(frozen))
 
     def search(
-        self, features, beam_size: int, length_penalty: float | None = None
+        self,
+        features,
+        beam_size: int,
+        length_penalty: float | None = None,
+        watch: Callable[[Hypotheses], None] | None = None,
     ) -> Hypotheses:
         """Searches the best captions of images given by their features (B, h, w, D).
 
@@ -196,6 +200,7 @@ class Captioner(BaseCaptioner):
             START,
             END,
             length_penalty,
+            watch,
         )
 
     def sample(

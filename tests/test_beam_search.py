@@ -60,7 +60,7 @@ class Table:
             last = token
         return np.array(found, "float64")
 
-    def search(self, beam_size, length_penalty=0.0, max_words=STEPS - 1):
+    def search(self, beam_size, length_penalty=0.0, max_words=STEPS - 1, watch=None):
         return beam_search(
             self.step,
             self.state(beam_size),
@@ -70,6 +70,7 @@ class Table:
             START,
             END,
             length_penalty,
+            watch,
         )
 
 
@@ -151,6 +152,19 @@ def test_results_agree_with_each_other():
         )
         score = expected.sum() / length**0.7
         np.testing.assert_allclose(found.scores[row, hypothesis], score, rtol=1e-6)
+
+
+def test_a_watch_sees_every_step():
+    steps = []
+    found = Table(seed=4).search(6, 0.7, watch=steps.append)
+    assert [seen.tokens.shape for seen in steps] == [(B, 6, n) for n in (1, 2, 3, 4)]
+    for seen, expected in zip(steps[-1], found, strict=True):
+        np.testing.assert_array_equal(seen, expected)
+    for before, after in itertools.pairwise(steps):
+        assert np.all(np.diff(after.scores) <= 0), "the best come first"
+        for row, hypothesis in np.ndindex(B, 6):
+            parent = after.tokens[row, hypothesis, :-1].tolist()
+            assert parent in before.tokens[row].tolist()
 
 
 def test_the_search_stops_when_every_hypothesis_is_finished():

@@ -451,8 +451,12 @@ def test_finished_captions_are_kept_apart():
     step = table_step(logs)
     found = search(step, np.zeros((1, 2)), 1, 2, settings(length_penalty=0.0))
     assert found.tokens[0, 0].tolist()[:2] == [1, -1][: len(found.tokens[0, 0])]
-    greedy = search(step, np.zeros((1, 1)), 1, 1, settings())
+    seen = []
+    greedy = search(step, np.zeros((1, 1)), 1, 1, settings(), seen.append)
     assert greedy.tokens[0, 0].tolist() == [2, 2, 2, 2]
+    written = [so_far.tokens[0, 0].tolist() for so_far in seen]
+    assert written == [[2], [2, 2], [2, 2, 2]], "what goes on is watched"
+    assert seen[1].scores[0, 0] == seen[1].log_probabilities[0, 0].mean()
 
 
 def test_repetition_and_length_settings():

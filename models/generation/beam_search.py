@@ -49,6 +49,7 @@ def beam_search(
     start: int,
     end: int,
     length_penalty: float = 0.0,
+    watch: Callable[[Hypotheses], None] | None = None,
 ) -> Hypotheses:
     """Searches the likeliest sentences, several images and hypotheses at a time.
 
@@ -65,6 +66,7 @@ def beam_search(
         start: The token before the first one.
         end: The token after the last one.
         length_penalty: Exponent of the length; 0 ranks by probability alone.
+        watch: Called after every step with the hypotheses so far.
     """
     tokens = np.full((batch_size, beam_size, 1), start)
     chosen = np.zeros((batch_size, beam_size, 1))
@@ -95,14 +97,14 @@ def beam_search(
         tokens = np.concatenate([tokens[rows, parents], words[..., None]], axis=2)
         lengths = new_lengths[rows, parents]
         finished = words == end
+        scores = totals / lengths**length_penalty  # falling: the best come first
+        found = Hypotheses(tokens[..., 1:], chosen[..., 1:], scores)
+        if watch is not None:
+            watch(found)
         if finished.all():
             break
         state = reorder(state, parents)
-    scores = totals / lengths**length_penalty
-    order = np.argsort(-scores, kind="stable")
-    return Hypotheses(
-        tokens[rows, order, 1:], chosen[rows, order, 1:], scores[rows, order]
-    )
+    return found
 
 
 def largest(values: np.ndarray, count: int) -> np.ndarray:

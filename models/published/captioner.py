@@ -1,7 +1,7 @@
 """Published captioners: BLIP, vision Transformer with GPT-2, GIT."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,15 +128,20 @@ class PublishedCaptioner(BaseCaptioner):
         return int(tokens[0])
 
     def search(
-        self, features, beam_size: int, length_penalty: float | None = None
+        self,
+        features,
+        beam_size: int,
+        length_penalty: float | None = None,
+        watch: Callable[[Hypotheses], None] | None = None,
     ) -> Hypotheses:
         """See `BaseCaptioner.search`; as the publishers' library does it."""
         check_search(beam_size, length_penalty)
         generation = self.config
         if length_penalty is not None:
             generation = replace(generation, length_penalty=length_penalty)
+        step, state = self._start(features, beam_size)
         rows = int(features.shape[0])
-        return search(*self._start(features, beam_size), rows, beam_size, generation)
+        return search(step, state, rows, beam_size, generation, watch)
 
     def make_caption(self, tokens, log_probabilities, score) -> Caption:
         """See `BaseCaptioner.make_caption`; the probabilities are the words'."""

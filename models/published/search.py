@@ -17,7 +17,12 @@ NEVER = -1e9  # the score of what is not to be chosen, as the library has it
 
 
 def search(
-    step: Callable, state, batch_size: int, beam_size: int, generation: Generation
+    step: Callable,
+    state,
+    batch_size: int,
+    beam_size: int,
+    generation: Generation,
+    watch: Callable[[Hypotheses], None] | None = None,
 ) -> Hypotheses:
     """Searches captions as the library that publishes the captioners does.
 
@@ -32,6 +37,7 @@ def search(
         batch_size: B.
         beam_size: K.
         generation: The settings.
+        watch: Called after every step with the hypotheses that go on.
     """
     beam = Beam.start(batch_size, beam_size, generation)
     last = np.full((batch_size, beam_size), generation.start)
@@ -42,6 +48,8 @@ def search(
         parents = beam.extend(logits, greedy=beam_size == 1)
         if beam.is_done():
             break
+        if watch is not None:
+            watch(beam.unfinished())
         last = beam.tokens[..., -1]
         state = reorder(state, parents)
     return beam.finish()
@@ -151,6 +159,11 @@ class Beam:
         """Tells whether no search goes on."""
         full = self.generation.early_stopping is True and self._is_full().all()
         return full or not self.is_open.any() or (self.totals < NEVER / 2).all()
+
+    def unfinished(self) -> Hypotheses:
+        """Returns what goes on, best first."""
+        scores = self.totals / self.tokens.shape[2] ** self.generation.length_penalty
+        return Hypotheses(self.tokens, self.logs, scores)
 
     def finish(self) -> Hypotheses:
         """Returns what was found, best first; the score of nothing is -inf."""
