@@ -35,15 +35,16 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
-.PHONY: help demo models metrics test test-jax test-torch lint bench
+.PHONY: help demo serve models metrics test test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
 
-.venv/installed: requirements.txt requirements-common.txt requirements-published.txt
+.venv/installed: requirements.txt requirements-common.txt requirements-published.txt \
+		requirements-web.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt \
-		--requirement requirements-published.txt
+		--requirement requirements-published.txt --requirement requirements-web.txt
 	touch $@
 
 .venv/installed-jax: requirements-jax-cpu.txt .venv/installed
@@ -61,6 +62,9 @@ demo: .venv/installed  ## Captions and explains the example images.
 	$(EXPLAIN) explanations/photographs/familiar/*.jpg
 	$(EXPLAIN) explanations/photographs/unfamiliar/*.jpg --note \
 		"Unlike the photographs it learned from; the report shows what misled it."
+
+serve: .venv/installed  ## Serves a page that explains your photographs.
+	$(BIN)/python -m web
 
 models: .venv/installed  ## Lists the shipped captioners with their scores.
 	$(BIN)/python -m models.pretrained

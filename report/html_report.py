@@ -33,6 +33,8 @@ from report.wording import (
 )
 
 TEMPLATE = Path(__file__).with_name("template.html")
+STYLE = Path(__file__).with_name("page.css")
+WORDS_SCRIPT = Path(__file__).with_name("words.js")
 COLUMNS = (
     "word",
     "probability",
@@ -69,24 +71,47 @@ def write_report(
     Raises:
         ValueError: If there is nothing to show, or arrays do not fit their words.
     """
+    page = report_page(photos, captioner, note)
+    return write_whole(path, page.encode("utf-8"))
+
+
+def report_page(
+    photos: Sequence[Sequence], captioner: str | None = None, note: str | None = None
+) -> str:
+    """Returns the page of `write_report`."""
     if not photos or not all(photos):
         raise ValueError(
             "Expected at least one photo and one explanation for each, received "
             f"{[len(explanations) for explanations in photos]} explanations."
         )
     records = [photo_record(photo, captioner, note) for photo in photos]
-    page = _fill(
+    return _fill(
         TEMPLATE.read_text(encoding="utf-8"),
         {
             "title": html.escape(photos[0][0].caption),
-            "photo_strength": str(PHOTO_STRENGTH),
-            "relevance_gradient": _gradient(RELEVANCE_COLOURS),
-            "attention_gradient": _gradient(ATTENTION_COLOURS),
+            "style": page_style(),
+            "words_script": words_script(),
             "data": script_json({"photos": records}),
             "numbers": "\n".join(_number_tables(record) for record in records),
         },
     )
-    return write_whole(path, page.encode("utf-8"))
+
+
+def page_style() -> str:
+    """Returns the style sheet of the report, which the live page begins with."""
+    return _fill(
+        STYLE.read_text(encoding="utf-8"),
+        {
+            "photo_strength": str(PHOTO_STRENGTH),
+            "relevance_gradient": _gradient(RELEVANCE_COLOURS),
+            "attention_gradient": _gradient(ATTENTION_COLOURS),
+        },
+    )
+
+
+def words_script() -> str:
+    """Returns the script that draws one word, of the report and of the live page."""
+    return WORDS_SCRIPT.read_text(encoding="utf-8")
 
 
 def photo_record(

@@ -19,6 +19,7 @@ RANKS = (  # a room may import those of the rows above its own
     ("scripts",),
     ("benchmarks",),
     ("experiments", "comparisons", "example_images"),
+    ("web",),
 )
 BELOW_MODELS = (*RANKS[0], *RANKS[1], *RANKS[2], *RANKS[3])
 RANK_OF = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
@@ -53,7 +54,8 @@ TREES = {path: ast.parse((ROOT / path).read_text("utf-8")) for path in FILES}
 def room_of(path: Path) -> str:
     """The room a module lies in; what only starts a command is a script."""
     if path.name == "__main__.py":
-        return room_of(path.parent) if path.parts[0] in RANKS[-1] else "scripts"
+        has_rank = path.parts[0] in (*RANKS[-2], *RANKS[-1])
+        return room_of(path.parent) if has_rank else "scripts"
     if len(path.parts) > 1:
         return path.parts[0]
     return path.stem if path.stem in RANK_OF else "scripts"

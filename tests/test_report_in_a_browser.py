@@ -1,47 +1,24 @@
 """The report's script in a real browser: what a reader points at is what is shown."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
-from selenium.webdriver.chrome.service import Service
+from browsers import open_browser
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from test_report import Page, fake_explanation
 
 from report.html_report import write_report
 from report.wording import number
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WORDS = ("a", "brown", "dog")
-
-
-def find_programs() -> tuple[str, str]:
-    """A browser and its driver; without them the test skips, or fails in CI."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if browser and driver:
-        return browser, driver
-    missing = f"needs chromedriver and one of {', '.join(BROWSERS)}"
-    if "BROWSER_EXPECTED" in os.environ:
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    program, driver = find_programs()
-    options = ChromeOptions()
-    options.binary_location = program
-    # Containers have neither the rights of a sandbox nor much shared memory.
-    for option in ("headless", "no-sandbox", "disable-dev-shm-usage"):
-        options.add_argument(f"--{option}")
-    options.add_argument("--window-size=1200,1000")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with Chrome(options, Service(driver)) as chrome:
+    with open_browser() as chrome:
         yield chrome
 
 

@@ -1,0 +1,142 @@
+// How one word of an explanation is drawn; the report and the live page share it.
+const LEGENDS = {
+  heatmap: ["opposes the word", "supports it"],
+  attention: ["no attention", "most attention"],
+};
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "style") made.style.cssText = value; // a page may forbid the attribute
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function format(value) {
+  if (value === null) return "–";
+  const text = value.toFixed(2);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
+}
+
+function signed(value) {
+  const text = format(value);
+  return value > 0 && Number(text) !== 0 ? "+" + text : text;
+}
+
+function percent(share) {
+  return share > 0 && share < 0.005 ? "<1 %" : Math.round(100 * share) + " %";
+}
+
+function visual(word) {
+  return word.beta === null ? null : 1 - word.beta;
+}
+
+// Lays a word's picture over the photo, and fills in what is said of it; returns what is
+// shown: the wanted view, or the other one for a word that lacks it.
+function drawWord(article, images, word, wanted) {
+  const find = (selector) => article.querySelector(selector);
+  const view = word[wanted] === null ? "heatmap" : wanted;
+  find(".stage .layer").src = images[word[view]];
+  find(".stage .layer").alt = `${view} of the word ${word.word}`;
+  colourWords(find(".caption").children, word);
+  find(".detail").replaceChildren(...describe(word));
+  find(".views").hidden = word.attention === null;
+  for (const button of find(".views").children)
+    button.setAttribute("aria-pressed", button.dataset.view === view);
+  find(".legend").className = "legend " + view;
+  [find(".low").textContent, find(".high").textContent] = LEGENDS[view];
+  return view;
+}
+
+// Lets the slider fade what lies over the photo.
+function listenToSlider(article) {
+  const stage = article.querySelector(".stage");
+  stage.style.setProperty("--shown", 1);
+  article.querySelector(".slider input").addEventListener("input", (event) =>
+    stage.style.setProperty("--shown", event.target.value / 100));
+}
+
+// Chip 0 is the start token, chip j the word j - 1: the order of the relevance.
+function colourWords(chips, word) {
+  const { preceding: relevance, step } = word;
+  const largest = Math.max(...relevance.map((value) => Math.abs(value ?? 0))) || 1;
+  [...chips].forEach((chip, place) => {
+    const value = relevance[place] ?? 0;
+    const input = place < relevance.length;
+    chip.classList.toggle("supports", input && value > 0);
+    chip.classList.toggle("opposes", input && value < 0);
+    chip.classList.toggle("later", place > step + 1);
+    chip.style.setProperty("--strength", Math.abs(value) / largest);
+    chip.lastChild.textContent = input ? signed(relevance[place]) : "";
+    chip.title = input ? `relevance for “${word.word}”: ${signed(relevance[place])}` : "";
+    if (chip.tagName !== "BUTTON") return;
+    chip.setAttribute("aria-pressed", place === step + 1);
+    chip.tabIndex = place === step + 1 ? 0 : -1;
+  });
+}
+
+function describe(word) {
+  const meter = (label, share, text) => [
+    element("span", {}, label),
+    element("span", { class: "meter" },
+      element("i", { style: `width: ${100 * Math.min(Math.max(share ?? 0, 0), 1)}%` })),
+    element("b", {}, text),
+  ];
+  return [
+    element("h2", {}, word.word),
+    element("div", { class: "meters" },
+      ...meter("Probability", word.probability, percent(word.probability)),
+      ...(word.beta === null ? []
+        : meter("From image attention, 1−β", visual(word), format(visual(word))))),
+    element("div", { class: "balance" }, ...balanceParts(word.balance)),
+  ];
+}
+
+function balanceParts(balance) {
+  if (balance.image === null) {
+    return [element("p", {}, "Logit ", element("b", {}, format(balance.logit)), ". "),
+      element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to the logit.")];
+  }
+  const names = ["image", "words", "lost"];
+  const lines = [element("h3", {}, "Where the word’s logit comes from"),
+    balanceBar(balance, names), equation(balance, names)];
+  if (balance.pixels !== null) {
+    lines.push(element("p", { class: "quiet" },
+      `Of the image’s ${format(balance.image)}, the pixels received ${format(balance.pixels)}; ` +
+      `lost in the encoder: ${format(balance.encoder_lost)}.`));
+  }
+  return lines;
+}
+
+// Above the logit from zero; below its parts, positive ones to the right of zero.
+function balanceBar(balance, names) {
+  const parts = names.map((name) => [name, balance[name]]);
+  const total = (sign) => parts.reduce((sum, [, v]) => sum + Math.max(sign * v, 0), 0);
+  const low = Math.min(-total(-1), balance.logit, 0);
+  const span = Math.max(total(1), balance.logit, 0) - low || 1;
+  const piece = (kind, from, to) => element("i", {
+    class: kind,
+    style: `left: ${100 * (Math.min(from, to) - low) / span}%; width: ${100 * Math.abs(to - from) / span}%`,
+  });
+  const ends = { 1: 0, "-1": 0 };
+  const pieces = parts.map(([name, value]) => {
+    const from = ends[value < 0 ? -1 : 1];
+    ends[value < 0 ? -1 : 1] = from + value;
+    return piece("part " + name, from, from + value);
+  });
+  return element("div", { class: "bar", "aria-hidden": "true" },
+    piece("logit", 0, balance.logit), ...pieces,
+    element("i", { class: "zero", style: `left: ${100 * -low / span}%` }));
+}
+
+function equation(balance, names) {
+  const terms = names.map((name, place) => {
+    const sign = balance[name] < 0 && format(balance[name]).startsWith("−") ? "− " : place ? "+ " : "";
+    return element("span", {}, sign, element("i", { class: name }), name + " ",
+      element("b", {}, format(Math.abs(balance[name]))));
+  });
+  return element("p", { class: "equation" },
+    element("span", {}, "logit ", element("b", {}, format(balance.logit)), " ="), ...terms);
+}

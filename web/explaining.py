@@ -1,0 +1,187 @@
+"""What is computed for the live page: captions, explanations of one word, reports."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataset.images import ImageError
+from files.values import optional, record, text, whole
+from models import METHODS, BaseCaptioner, Caption, explain_encoded
+from models.explainers.explain import known_tokens
+from models.explainers.methods import refuse_methods
+from report import photo_record, report_page
+from report.wording import METHOD_LABELS
+from web.captioners import Captioners
+from web.photos import Photo, Seen
+from web.turns import Say
+
+LONGEST = 1000  # characters of a text
+CHECK = record(
+    {"photo": text, "captioner": text},
+    caption=optional(text),
+    place=whole(0, LONGEST),
+    method=text,
+    contrast=optional(text),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the page asks.
+
+    Attributes:
+        photo: The key of the photograph.
+        captioner: The name of the captioner on the page.
+        caption: The text to explain; the captioner's own if None.
+        place: Of the word to explain, from 0.
+        method: Of METHODS.
+        contrast: The word that it is compared with, if any.
+    """
+
+    photo: str
+    captioner: str
+    caption: str | None = None
+    place: int = 0
+    method: str = "lrp"
+    contrast: str | None = None
+
+    @classmethod
+    def read(cls, content: object) -> "Question":
+        """Checks what a request holds.
+
+        Raises:
+            ValueError: It is no question.
+        """
+        found = CHECK(content)
+        return cls(
+            **{name: found[name] for name in cls.__annotations__ if name in found}
+        )
+
+
+def see(captioners: Captioners, photo: Photo, name: str, say: Say) -> Seen:
+    """Describes a photograph, unless this captioner has done so already.
+
+    Every step of the search reports the best caption so far, {"caption": text}.
+
+    Args:
+        captioners: Those of the page.
+        photo: Keeps what is found.
+        name: Of the captioner.
+        say: Reports events.
+    """
+    if name in photo.seen:
+        return photo.seen[name]
+    if not captioners.has(name):
+        say({"loading": name})
+    captioner = captioners.get(name)
+    features, (encoded,) = captioner.encode_each([_pixels(captioner, photo)])
+
+    def watch(beams: list[list[Caption]]) -> None:
+        say({"caption": beams[0][0].text})
+
+    found = captioner.rank_captions(features, watch=watch)[0][0]
+    photo.seen[name] = Seen(encoded, found)
+    return photo.seen[name]
+
+
+def find_caption(
+    captioners: Captioners, photo: Photo, question: Question, say: Say
+) -> dict:
+    """Returns the words of a caption, and the methods that can explain them."""
+    seen = see(captioners, photo, question.captioner, say)
+    captioner = captioners.get(question.captioner)
+    tokens = _tokens(captioner, seen, question.caption)
+    sentence = captioner.sentence(tokens)
+    return {
+        "caption": sentence.text,
+        "words": sentence.words,
+        "methods": [
+            {
+                "name": name,
+                "label": METHOD_LABELS.get(name, name),
+                "summary": method.summary,
+            }
+            for name, method in METHODS.items()
+            if not method.misfit(captioner)
+        ],
+    }
+
+
+def explain_word(
+    captioners: Captioners, photo: Photo, question: Question, say: Say
+) -> dict:
+    """Explains one word; returns what the report's page shows of it."""
+
+    def steps(num_words: int) -> list[int]:
+        if question.place >= num_words:
+            raise ValueError(
+                f"The caption has {num_words} words; there is no word number "
+                f"{question.place + 1}."
+            )
+        return [question.place]
+
+    explanations = _explain(captioners, photo, question, say, steps)
+    return photo_record(explanations, question.captioner)
+
+
+def write_report(
+    captioners: Captioners, photo: Photo, question: Question, say: Say
+) -> str:
+    """Explains every word; returns the report's page."""
+    explanations = _explain(captioners, photo, question, say, range)
+    return report_page([explanations], question.captioner)
+
+
+def _explain(
+    captioners: Captioners,
+    photo: Photo,
+    question: Question,
+    say: Say,
+    steps: Callable[[int], range | list[int]],
+) -> list:
+    """Explains words of the caption; `steps` chooses their places by their number."""
+    seen = see(captioners, photo, question.captioner, say)
+    captioner = captioners.get(question.captioner)
+    refuse_methods([question.method], captioner)
+    tokens = _tokens(captioner, seen, question.caption)
+    places = steps(len(captioner.sentence(tokens).words))
+    return explain_encoded(
+        captioner,
+        seen.encoded,
+        tokens,
+        np.asarray(places),
+        [question.method],
+        question.contrast or None,
+    )
+
+
+def _tokens(captioner: BaseCaptioner, seen: Seen, caption: str | None) -> np.ndarray:
+    """Returns the tokens of a text, of the captioner's own caption those it wrote."""
+    if caption is not None and caption != seen.caption.text:
+        return known_tokens(captioner, caption)
+    if not seen.caption.tokens:
+        raise ValueError("The captioner found no word for this photograph.")
+    return np.asarray(seen.caption.tokens, "int32")
+
+
+def _pixels(captioner: BaseCaptioner, photo: Photo) -> np.ndarray:
+    try:
+        with _in_memory(photo.content) as path:  # TODO bytes
+            return captioner.load_photo(path)
+    except ImageError as error:
+        message = str(error).partition(": ")[2]
+        message = f"{photo.name}: {message}"
+        raise ImageError(message) from error
+
+
+@contextlib.contextmanager
+def _in_memory(content):
+    fd = os.memfd_create("photo")
+    try:
+        os.write(fd, content)
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
