@@ -25,7 +25,7 @@ from command_line import (
     run_script,
     split_names,
 )
-from dataset.images import ImageError, list_images
+from dataset.images import ImageError, list_images, open_image
 from dataset.progress import progress
 from files.locks import locked, refuse_same
 from files.messages import FileError, WriteError, describe
@@ -253,7 +253,7 @@ def explain_photo(
         photo: The file.
         folder: Of its explanations.
     """
-    image = captioner.load_photo(photo)
+    image = open_image(photo)
     settings = options.settings_of(photo, captioner, weights)
     if options.resume:
         caption = report.finished_caption(folder, settings, str(photo))

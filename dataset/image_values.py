@@ -11,6 +11,7 @@ SIGNED_DEPTHS = (8, 10, 12, 14, 15)  # of 16 bits, one of which is a sign
 _UNIT, _BYTE, _WORD = 1.01, 255.5, 65535.5  # the largest values of fractions, bytes...
 _DARKEST = 32  # below, a picture of bytes would be black
 _DARK_BITS = 16  # of 16 bits, the upper 8 of 12 are below
+_MOST_BANDS = 4  # red, green, blue, alpha
 _SCALES = {"L;2": 85, "L;4": 17}  # grey of few bits is spread over a byte
 # Tags of TIFF.
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
@@ -31,7 +32,8 @@ class Stored(NamedTuple):
     @classmethod
     def of(cls, image: Image.Image) -> "Stored":
         """Returns what an opened file says."""
-        tile = image.tile[0][3] if image.tile else ""
+        tiles = getattr(image, "tile", None)  # none of a picture that was made
+        tile = tiles[0][3] if tiles else ""
         raw_mode = tile[0] if isinstance(tile, tuple) and tile else tile
         tags = getattr(image, "tag_v2", {})
         return cls(
@@ -72,6 +74,53 @@ def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
     return Image.fromarray(on_white.astype(np.uint8))
 
 
+def draw_array(values) -> Image.Image:
+    """Returns the picture of an array or a tensor, grey or RGB, with alpha or without.
+
+    Args:
+        values: (H, W), or (H, W, C) with C = 1 (grey), 2 (grey, alpha), 3 (RGB) or 4
+            (RGB, alpha); (C, H, W) if the last axis cannot be the colours. The range
+            is found by `to_bytes`: bytes are taken as they are, fractions in [0, 1]
+            as shares of white. Truth is white.
+
+    Raises:
+        ValuesError: The shape or the numbers are those of no picture.
+    """
+    values = _as_numbers(values)
+    if values.ndim == 3 and values.shape[2] > _MOST_BANDS >= values.shape[0]:
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    is_picture = values.ndim == 2 or (
+        values.ndim == 3 and 2 <= values.shape[2] <= _MOST_BANDS
+    )
+    if not is_picture or not values.size:
+        raise ValuesError(
+            "its shape is that of no picture. Give (H, W), or (H, W, C) with 1 to 4 "
+            "channels; of a batch, one image."
+        )
+    levels = values if values.dtype == np.uint8 else to_bytes(values)
+    return Image.fromarray(np.ascontiguousarray(levels))
+
+
+def _as_numbers(values) -> np.ndarray:
+    """Returns real numbers of a type that numpy computes with."""
+    if hasattr(values, "detach"):  # a tensor that records, or lies on another device
+        values = values.detach().cpu()
+        values = values.float() if values.is_floating_point() else values
+    try:
+        found = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValuesError("it has no values that can be read.") from error
+    if found.dtype.kind == "b":
+        return found * np.uint8(255)
+    if found.dtype.kind == "V" and found.dtype.names is None:  # bfloat16
+        found = found.astype("float32")
+    if found.dtype.kind not in "uif":
+        raise ValuesError(f"its values are no real numbers ({found.dtype}).")
+    return found
+
+
 def _grey_to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
     values = np.asarray(image)
     if not stored.is_signed and values.dtype == np.int32:
@@ -90,11 +139,11 @@ def to_bytes(values: np.ndarray, depths: Sequence[int] = DEPTHS) -> np.ndarray:
     [0, 1], in [0, 255] or in [0, 65535].
 
     Args:
-        values: Real numbers (H, W).
+        values: Real numbers of any shape.
         depths: The numbers of bits that whole numbers may be of.
 
     Returns:
-        uint8 (H, W).
+        uint8 of that shape.
     """
     if not np.isfinite(values).all():
         raise ValuesError("it has values that are not finite (NaN or infinity).")

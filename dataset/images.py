@@ -1,20 +1,25 @@
-"""Photographs from disk, refused with a reason when they cannot be used."""
+"""Photographs of any kind, refused with a reason when they cannot be used."""
 
+import contextlib
 import io
 import logging
 import struct
 import warnings
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from dataset.addresses import AddressError, fetch, is_address
 from dataset.image_metadata import without_metadata
-from dataset.image_values import Stored, ValuesError, to_rgb
+from dataset.image_values import Stored, ValuesError, draw_array, to_rgb
+from files.messages import shortened
 
 IMAGE_SIZE = 224
 MAX_PIXELS = 100_000_000
@@ -44,10 +49,29 @@ FORMATS: dict[str, tuple[str, ...]] = {  # Pillow's names; none runs another pro
 IMAGE_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 FEW = 3  # names that a message lists
 Result = TypeVar("Result")
+Content = Path | bytes | Image.Image  # what pixels are read from
 
 
 class ImageError(ValueError):
-    """An image file that cannot be read; the message names the file and the reason."""
+    """An image that cannot be read; the message names it and the reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photograph:
+    """An image as a viewer shows it, in its own size.
+
+    Attributes:
+        name: What messages call it: its file, its address or its kind.
+        picture: Upright, RGB, 8 bits.
+    """
+
+    name: str
+    picture: Image.Image
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """The pixels, uint8 RGB (H, W, 3)."""
+        return np.asarray(self.picture)
 
 
 class Frame(NamedTuple):
@@ -64,17 +88,56 @@ class Frame(NamedTuple):
     turn: Image.Transpose | None
 
 
+def open_image(image) -> Photograph:
+    """Reads an image of any kind; every image that is captioned passes through here.
+
+    Args:
+        image: One of these.
+
+            - a file in one of FORMATS, its path a `str` or a `Path`;
+            - the bytes of such a file;
+            - an address that begins with http:// or https://, as a `str`: it is
+              fetched, within the bounds of `dataset.addresses`;
+            - an image of Pillow;
+            - an array or a tensor of any library, see `draw_array`;
+            - a Photograph, which is returned.
+
+            The orientation tag is followed, and what is transparent is laid on white.
+            Values of more than 8 bits are scaled by their range, see `to_bytes`.
+
+    Raises:
+        ImageError: The image is missing, empty, truncated, of no known kind, has more
+            than MAX_PIXELS pixels, or values that are not finite or of unknown range;
+            or the address gives none.
+    """
+    if isinstance(image, Photograph):
+        return image
+    if isinstance(image, str) and is_address(image):
+        with _naming(image):
+            content = fetch(image)
+        return _draw(image, content)
+    if isinstance(image, (str, Path)):
+        path = Path(image)
+        check_file(path)
+        return _draw(str(path), path)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        if not len(image):
+            raise ImageError("The bytes of the image are empty.")
+        return _draw("the bytes given", bytes(image))
+    if isinstance(image, Image.Image):
+        return _draw(f"the picture of {image.width}x{image.height} pixels", image)
+    return _draw_array(image)
+
+
 def load_image(
-    path: str | Path,
+    image,
     size: int | tuple[int, int] = IMAGE_SIZE,
     resize: Callable[[Image.Image], Image.Image] | None = None,
 ) -> np.ndarray:
     """Reads a photograph and resizes it plainly, as the paper does.
 
     Args:
-        path: A file in one of FORMATS. Its orientation tag is followed, and what is
-            transparent is laid on white. Grey of more than 8 bits is scaled by its
-            range.
+        image: See `open_image`.
         size: Height and width of the result in pixels; one number for both.
         resize: Resizes the upright RGB picture in another way; `size` then says
             nothing.
@@ -83,11 +146,35 @@ def load_image(
         uint8 RGB pixels (H, W, 3).
 
     Raises:
-        ImageError: The file is missing, empty, truncated, no image, has more than
-            MAX_PIXELS pixels, or values that are not finite or of unknown range.
+        ImageError: See `open_image`; or `resize` refuses the picture.
     """
-    path = Path(path)
-    height, width = (size, size) if isinstance(size, int) else size
+    photograph = open_image(image)
+    if resize is None:
+        height, width = (size, size) if isinstance(size, int) else size
+        how = {"size": (width, height), "resample": Image.Resampling.BILINEAR}
+        resize = partial(Image.Image.resize, **how)
+    with _naming(photograph.name):
+        return np.asarray(resize(photograph.picture))
+
+
+def split_images(images) -> list:
+    """Returns the images in a list of them, in a batch (B, H, W, C), or a single one.
+
+    Args:
+        images: Of kinds that `open_image` takes; None for none.
+    """
+    kinds = (str, Path, bytes, bytearray, memoryview, Image.Image, Photograph)
+    if isinstance(images, kinds) or getattr(images, "ndim", 4) < 4:
+        return [images]
+    return [] if images is None else list(images)
+
+
+def check_file(path: Path) -> None:
+    """Refuses what is no file with something in it.
+
+    Raises:
+        ImageError: What it is instead.
+    """
     if not path.is_file():
         reason = "does not exist"
         if path.exists():
@@ -95,34 +182,45 @@ def load_image(
         raise ImageError(f"{path}: the file {reason}; expected an image file.")
     if path.stat().st_size == 0:
         raise ImageError(f"{path}: the file is empty; expected an image file.")
+
+
+def _draw(name: str, content: Content) -> Photograph:
+    with _naming(name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
+        return Photograph(name, _read(content, _to_pixels))
+
+
+def _draw_array(values) -> Photograph:
+    """Takes what can be made an array; refuses everything else."""
+    if not hasattr(values, "shape") or not hasattr(values, "dtype"):
+        raise ImageError(
+            "An image must be a file, its bytes, an address (http://...), an image of "
+            f"Pillow, an array or a tensor; received {shortened(values)}."
+        )
+    name = f"the array {tuple(values.shape)} of {values.dtype}"
+    with _naming(name):
+        picture = draw_array(values)
+    return _draw(name, picture)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Turns what is wrong with an image into an error that names it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning: checked below
-            pixels = _read(path, lambda image: _to_pixels(path, image))
-            if resize is not None:
-                return _resized(path, pixels, resize)
-            return np.asarray(pixels.resize((width, height), Image.Resampling.BILINEAR))
+        yield
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{path}: not an image that Pillow can read as one of {', '.join(FORMATS)}."
+            f"{name}: not an image that Pillow can read as one of {', '.join(FORMATS)}."
         ) from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: {_too_large('far too many')}") from error
+        raise ImageError(f"{name}: {_too_large('far too many')}") from error
     except ValuesError as error:
-        raise ImageError(f"{path}: the image cannot be shown: {error}") from error
-    except ImageError:
-        raise
+        raise ImageError(f"{name}: the image cannot be shown: {error}") from error
+    except (ImageError, AddressError) as error:
+        raise ImageError(f"{name}: {error}") from error
     except DAMAGE as error:
         reason = " ".join(str(error).split())
-        raise ImageError(f"{path}: the image is damaged ({reason}).") from error
-
-
-def _resized(path: Path, pixels: Image.Image, resize: Callable) -> np.ndarray:
-    """Resizes; names the file where that is refused."""
-    try:
-        return np.asarray(resize(pixels))
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from error
+        raise ImageError(f"{name}: the image is damaged ({reason}).") from error
 
 
 def read_frame(path: str | Path) -> Frame | None:
@@ -172,18 +270,21 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:FEW]) + more
 
 
-def _read(path: Path, read: Callable[[Image.Image], Result]) -> Result:
-    """Reads an opened file; a second time without its metadata if they are broken."""
+def _read(content: Content, read: Callable[[Image.Image], Result]) -> Result:
+    """Reads an opened image; a second time without its metadata if they are broken."""
+    if isinstance(content, Image.Image):
+        return read(content)
     try:
         # Of a path Pillow 13 maps the file, and scrambles TIFF with swapped sides.
-        with path.open("rb") as file, Image.open(file, formats=tuple(FORMATS)) as image:
+        with _file(content) as file, Image.open(file, formats=tuple(FORMATS)) as image:
             return read(image)
     except (ValuesError, ImageError, Image.DecompressionBombError):
         raise
     except DAMAGE:
         try:
-            content = io.BytesIO(without_metadata(path.read_bytes()))
-            with Image.open(content, formats=tuple(FORMATS)) as image:
+            with _file(content) as file:
+                bare = io.BytesIO(without_metadata(file.read()))
+            with Image.open(bare, formats=tuple(FORMATS)) as image:
                 image.load_end = lambda: None  # TIFF reads its other tags there
                 return read(image)
         except DAMAGE:
@@ -191,8 +292,12 @@ def _read(path: Path, read: Callable[[Image.Image], Result]) -> Result:
         raise
 
 
-def _to_pixels(path: Path, image: Image.Image) -> Image.Image:
-    _check_size(path, image.size)
+def _file(content: Path | bytes) -> BinaryIO:
+    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
+
+
+def _to_pixels(image: Image.Image) -> Image.Image:
+    _check_size(image.size)
     stored = Stored.of(image)
     image.load()  # some formats are turned by this already, and lose the tag
     turn = _turn_of(image)
@@ -215,10 +320,10 @@ def _frame_of(image: Image.Image) -> Frame:
     )
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{path}: {_too_large(f'{width}x{height}')}")
+        raise ImageError(_too_large(f"{width}x{height}"))
 
 
 def _too_large(received: str) -> str:

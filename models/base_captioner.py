@@ -3,13 +3,13 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
 from config import whole_number
+from dataset.images import split_images
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
 from models.encoders import flatten_grid
@@ -72,19 +72,14 @@ class BaseCaptioner(keras.Model):
 
     # Photographs
 
-    def load_photo(self, path: str | Path) -> np.ndarray:
-        """Reads an image file as a photo, uint8 RGB (H, W, 3).
+    def load_photo(self, image) -> np.ndarray:
+        """Reads an image as the photo that the captioner sees, uint8 RGB (H, W, 3).
+
+        Args:
+            image: Of any kind that `dataset.images.open_image` reads.
 
         Raises:
-            ImageError: The file cannot be read as an image.
-        """
-        raise NotImplementedError
-
-    def check_photo(self, photo: np.ndarray) -> np.ndarray:
-        """Returns pixels as a photo.
-
-        Raises:
-            ValueError: They are not pixels that the captioner can read.
+            ImageError: It cannot be read as an image.
         """
         raise NotImplementedError
 
@@ -177,35 +172,33 @@ class BaseCaptioner(keras.Model):
         return self._encode(ops.convert_to_tensor(inputs))
 
     def caption(
-        self,
-        paths: Sequence[str | Path],
-        beam_size: int | None = None,
-        batch_size: int = 8,
+        self, images, beam_size: int | None = None, batch_size: int = 8
     ) -> list[Caption]:
-        """Describes image files, in order.
+        """Describes images, in order.
 
         Args:
-            paths: The files, or one file.
+            images: A list of images, or one: files, bytes, addresses, pictures of
+                Pillow, arrays or tensors, see `dataset.images.open_image`. A batch
+                (B, H, W, C) is a list.
             beam_size: Of the search; that of config if None.
-            batch_size: Files encoded together.
+            batch_size: Images encoded together.
 
         Raises:
-            ImageError: A file cannot be read as an image.
-            ValueError: There is no file, or a number has no meaning.
+            ImageError: One cannot be read as an image.
+            ValueError: There is none, or a number has no meaning.
         """
-        paths = [paths] if isinstance(paths, (str, Path)) else list(paths or ())
-        if not paths:
+        images = split_images(images)
+        if not images:
             raise ValueError(
-                "There is nothing to caption: paths must be image files; received "
+                "There is nothing to caption: images must be files or pixels; received "
                 'none. Call caption(["photo.jpg"]).'
             )
         batch_size = whole_number("batch_size", batch_size)
         check_search(beam_size)
         captions = []
-        for start in range(0, len(paths), batch_size):
-            photos = [
-                self.load_photo(path) for path in paths[start : start + batch_size]
-            ]
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            photos = [self.load_photo(image) for image in batch]
             captions += self.caption_features(self.encode(photos), beam_size)
         return captions
 

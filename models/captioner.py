@@ -113,22 +113,9 @@ class Captioner(BaseCaptioner):
             if source is not None and source.shape == weight.shape:
                 weight.assign(source)
 
-    def load_photo(self, path: str | Path) -> np.ndarray:
-        """See `BaseCaptioner.load_photo`."""
-        return load_image(path, self.image_size)
-
-    def check_photo(self, photo: np.ndarray) -> np.ndarray:
-        """See `BaseCaptioner.check_photo`."""
-        expected = (*self.image_size, 3)
-        if not isinstance(photo, np.ndarray):
-            received = repr(photo)
-        elif photo.dtype != np.uint8 or photo.shape != expected:
-            received = f"{photo.dtype} {photo.shape}"
-        else:
-            return photo
-        raise ValueError(
-            f"An image must be uint8 {expected}, or a file; received {received}."
-        )
+    def load_photo(self, image) -> np.ndarray:
+        """See `BaseCaptioner.load_photo`; the photo has the encoder's size."""
+        return load_image(image, self.image_size)
 
     def prepare(self, photos: Sequence[np.ndarray]) -> np.ndarray:
         """See `BaseCaptioner.prepare`."""

@@ -288,7 +288,7 @@ def test_wrong_calls_are_refused_before_any_work(methods, words, beam_size, mess
 def test_other_things_than_captioners_and_images_are_refused(captioner, image):
     with pytest.raises(ValueError, match="must be a Captioner; received 'a name'"):
         explain("a name", image)
-    with pytest.raises(ValueError, match="or a file; received None"):
+    with pytest.raises(ImageError, match="an array or a tensor; received None"):
         explain(captioner, None)
     with pytest.raises(ValueError, match=r"must be a text; received \['a'\]"):
         explain(captioner, image, caption=["a"])
@@ -333,12 +333,6 @@ def test_pixels_are_red_green_blue_like_the_image(image):
     e = explain(captioner, image, "gradient", caption=TEXT)
     assert np.all(e.pixels[..., 2] == 0)
     assert np.all(np.abs(e.pixels[..., :2]).max((1, 2, 3)) > 0)
-
-
-@pytest.mark.parametrize("wrong", [np.zeros((224, 224, 3)), np.zeros((9, 9, 3), "u1")])
-def test_arrays_of_another_kind_are_refused(captioner, wrong):
-    with pytest.raises(ValueError, match=r"must be uint8 \(224, 224, 3\)"):
-        explain(captioner, wrong)
 
 
 def test_missing_photo_says_so(captioner, tmp_path):

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from models.sentence import Sentence
 
 def explain(
     captioner: BaseCaptioner,
-    image: str | Path | np.ndarray,
+    image,
     method: str = "lrp",
     caption: str | None = None,
     words: Sequence[str] | None = None,
@@ -36,8 +35,8 @@ def explain(
 
     Args:
         captioner: The model.
-        image: An image file, or RGB pixels uint8: of the encoder's size (224, 224, 3),
-            of any size for a published captioner.
+        image: A file, its bytes, an address (http://...), a picture of Pillow, an array
+            or a tensor, of any size; see `dataset.images.open_image`.
         method: A name from METHODS.
         caption: The text to explain; the captioner's own if None.
         words: Explain only these words of the caption; all if None. Those that the
@@ -52,7 +51,7 @@ def explain(
             Methods that do not take this way ignore it.
 
     Raises:
-        ImageError: The file cannot be read as an image.
+        ImageError: It cannot be read as an image.
         ValueError: The method is unknown, no word is in the caption, a word is not in
             the vocabulary, there is nothing to explain, or the precision is that of
             none of the methods.
@@ -73,7 +72,7 @@ def explain(
 
 def explain_each(
     captioner: BaseCaptioner,
-    image: str | Path | np.ndarray,
+    image,
     methods: Sequence[str],
     caption: str | None = None,
     words: Sequence[str] | None = None,
@@ -89,11 +88,7 @@ def explain_each(
     """
     wanted = _check_call(captioner, methods, words, beam_size)
     choose_ways(captioner, methods, lrp_preset, decoder_rules, precision)
-    if isinstance(image, (str, Path)):
-        photo = captioner.load_photo(image)
-    else:
-        photo = captioner.check_photo(image)
-    features, (encoded,) = captioner.encode_each([photo])
+    features, (encoded,) = captioner.encode_each([captioner.load_photo(image)])
     if caption is not None:
         tokens = known_tokens(captioner, caption)
     else:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dataset.images import load_image
 from files.messages import DAMAGE, reason_of, shortened
@@ -55,23 +54,9 @@ class PublishedCaptioner(BaseCaptioner):
         self.decoder.longest = generation.max_tokens
         self.built = True
 
-    def load_photo(self, path: str | Path) -> np.ndarray:
+    def load_photo(self, image) -> np.ndarray:
         """See `BaseCaptioner.load_photo`; the photo is resized, and not yet cut."""
-        return load_image(path, resize=self.preprocessing.resize)
-
-    def check_photo(self, photo: np.ndarray) -> np.ndarray:
-        """See `BaseCaptioner.check_photo`; pixels of any size are resized."""
-        if not isinstance(photo, np.ndarray):
-            received = repr(photo)
-        elif photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3:
-            received = f"{photo.dtype} {photo.shape}"
-        elif not photo.size:
-            received = f"no pixel: {photo.shape}"
-        else:
-            return np.asarray(self.preprocessing.resize(Image.fromarray(photo)))
-        raise ValueError(
-            f"An image must be uint8 RGB (H, W, 3), or a file; received {received}."
-        )
+        return load_image(image, resize=self.preprocessing.resize)
 
     def prepare(self, photos: Sequence[np.ndarray]) -> np.ndarray:
         """See `BaseCaptioner.prepare`."""
