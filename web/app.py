@@ -32,6 +32,7 @@ ASSETS: dict[str, tuple[str, Callable[[], str]]] = {  # media type, and the cont
     "/": ("text/html", (HERE / "index.html").read_text),
     "/page.css": ("text/css", (HERE / "page.css").read_text),
     "/page.js": ("text/javascript", (HERE / "page.js").read_text),
+    "/questions.js": ("text/javascript", (HERE / "questions.js").read_text),
     "/report.css": ("text/css", page_style),
     "/words.js": ("text/javascript", words_script),
 }

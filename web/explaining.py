@@ -1,7 +1,5 @@
 """What is computed for the live page: captions, explanations of one word, reports."""
 
-import contextlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -168,20 +166,9 @@ def _tokens(captioner: BaseCaptioner, seen: Seen, caption: str | None) -> np.nda
 
 
 def _pixels(captioner: BaseCaptioner, photo: Photo) -> np.ndarray:
+    """Returns the photo as the captioner sees it; an error has the name of the file."""
     try:
-        with _in_memory(photo.content) as path:  # TODO bytes
-            return captioner.load_photo(path)
+        return captioner.load_photo(photo.content)
     except ImageError as error:
-        message = str(error).partition(": ")[2]
-        message = f"{photo.name}: {message}"
-        raise ImageError(message) from error
-
-
-@contextlib.contextmanager
-def _in_memory(content):
-    fd = os.memfd_create("photo")
-    try:
-        os.write(fd, content)
-        yield f"/proc/self/fd/{fd}"
-    finally:
-        os.close(fd)
+        reason = str(error).partition(": ")[2] or str(error)
+        raise ImageError(f"{photo.name}: {reason}") from error

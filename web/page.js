@@ -1,99 +1,14 @@
+// What the reader does on the live page, and what is then shown.
 "use strict";
-const find = (selector) => document.querySelector(selector);
-const article = find(".photo");
 const explained = new Map(); // what was computed of words, by what was asked
-const state = { photo: null, name: "", caption: null, words: [], isEdited: false, place: null, view: "heatmap", preferred: "" };
+const state = {
+  photo: null, name: "", // the key of the photograph, and the name of its file
+  caption: null, words: [], isEdited: false,
+  place: null, record: null, // the word that is chosen, and what is shown of it
+  view: "heatmap", preferred: "",
+};
 let choices = { captioners: [], examples: [], most_bytes: 0, most_photos: 0 };
-const running = {}; // what stops the question that is being answered, by its kind
-const doing = {}; // what the status says of it
 let methods = [];
-
-class Refusal extends Error {} // its message is for the reader
-
-// Questions
-
-async function request(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Refusal("The server does not answer. Is it still running?");
-  }
-  if (!response.ok) {
-    const answer = await response.json().catch(() => ({}));
-    throw new Refusal(answer.error ?? `The server refused (${response.status}).`);
-  }
-  return response;
-}
-
-async function* readLines(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const lines = (rest + value).split("\n");
-    rest = lines.pop();
-    for (const line of lines) yield JSON.parse(line);
-  }
-}
-
-// A new question stops the one before; only a report is written beside others. While
-// others are served first, the page says so.
-async function ask(path, details, text, onCaption = () => {}) {
-  const kind = path === "report" ? "report" : "word";
-  running[kind]?.abort();
-  const mine = running[kind] = new AbortController();
-  const question = { photo: state.photo, captioner: find("#captioner").value, ...details };
-  const say = (said) => { if (running[kind] === mine) showStatus(kind, said); };
-  try {
-    say(text);
-    const response = await request(path, { method: "POST", body: JSON.stringify(question), signal: mine.signal });
-    for await (const event of readLines(response)) {
-      if ("error" in event) throw new Refusal(event.error);
-      if ("done" in event) return event.done;
-      if ("waiting" in event) say(event.waiting ? waiting(event.waiting) : text);
-      if ("loading" in event) say(`Loading the captioner ${event.loading} …`);
-      if ("caption" in event) { say(text); onCaption(event.caption); }
-    }
-    throw new Refusal("The server stopped before it had answered.");
-  } finally {
-    say("");
-    if (running[kind] === mine) delete running[kind];
-  }
-}
-
-function waiting(count) {
-  return count === 1 ? "Waiting: another computation comes first …"
-    : `Waiting: ${count} other computations come first …`;
-}
-
-function showStatus(kind, text) {
-  doing[kind] = text;
-  find("#status").textContent = Object.values(doing).filter(Boolean).join(" ");
-  article.classList.toggle("busy", find("#status").textContent !== "");
-}
-
-function showError(text) {
-  find("#error").textContent = text;
-  find("#error").hidden = text === "";
-  if (text) find("#error").scrollIntoView({ block: "nearest" });
-}
-
-// Does something that the reader asked for; what is refused is shown as one sentence.
-function attempt(work) {
-  return async (...given) => {
-    showError("");
-    try {
-      await work(...given);
-    } catch (error) {
-      if (error.name === "AbortError") return; // another question took its place
-      if (!(error instanceof Refusal)) console.error(error);
-      showError(error instanceof Refusal ? error.message : "The page failed. Reload it.");
-    }
-  };
-}
 
 // The photograph
 
@@ -101,10 +16,11 @@ const takePhoto = attempt(async (file, captioner = state.preferred) => {
   running.word?.abort();
   if (file.size > choices.most_bytes)
     throw new Refusal(`${file.name} is too large: at most ${choices.most_bytes / 1e6} MB are taken. Send a smaller file.`);
-  const name = encodeURIComponent(file.name.slice(0, 100));
-  const response = await request(`photos?name=${name}`, { method: "POST", body: file });
-  state.photo = (await response.json()).photo;
-  state.name = file.name;
+  const name = encodeURIComponent([...file.name].slice(0, 100).join(""));
+  const mine = running.word = new AbortController();
+  showStatus("word", "");
+  const response = await request(`photos?name=${name}`, { method: "POST", body: file, signal: mine.signal });
+  Object.assign(state, { photo: (await response.json()).photo, name: file.name });
   find("#captioner").value = captioner;
   showPhoto(file);
   try {
@@ -137,7 +53,7 @@ async function describePhoto(text) {
     forgetWord();
     writeWords([]);
   }
-  const found = await ask("caption", { caption: text },
+  const found = await ask("caption", { caption: text, ...chosen() },
     text === null ? "Looking at the photograph …" : "Reading the caption …",
     (caption) => text === null && writeWords(caption.split(" ")));
   forgetWord();
@@ -152,34 +68,37 @@ async function describePhoto(text) {
 // The best caption so far, before it is finished.
 function writeWords(words) {
   const before = [...find(".caption").children].map((chip) => chip.firstChild?.textContent);
-  const chips = words.filter(Boolean).map((word, place) => {
+  const written = words.filter(Boolean).map((word, place) => {
     const kind = before[place] === word ? "chip" : "chip written";
     return element("span", { class: kind }, element("span", {}, word), element("small"));
   });
-  find(".caption").replaceChildren(...chips, element("i", { class: "cursor" }));
+  find(".caption").replaceChildren(...written, element("i", { class: "cursor" }));
 }
 
 function buildWords() {
   const parts = (word) => [element("span", {}, word), element("small")];
-  const chips = state.words.map((word, place) => {
+  const buttons = state.words.map((word, place) => {
     const chip = element("button", { type: "button", class: "chip" }, ...parts(word));
     chip.addEventListener("click", () => explainWord(place));
     chip.tabIndex = place ? -1 : 0;
     return chip;
   });
-  find(".caption").replaceChildren(element("span", { class: "chip" }, ...parts("<start>")), ...chips);
+  find(".caption").replaceChildren(element("span", { class: "chip" }, ...parts("<start>")), ...buttons);
   find(".detail").replaceChildren(element("p", { class: "quiet hint" },
     "Click a word to see which pixels and which words before it made the captioner write it. Only that word is computed."));
 }
 
+function chips() {
+  return [...find(".caption").querySelectorAll("button")];
+}
+
 function walk(event) {
-  const chips = [...find(".caption").querySelectorAll("button")];
-  const place = chips.indexOf(document.activeElement);
-  const steps = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: chips.length - 1 };
+  const place = chips().indexOf(document.activeElement), last = chips().length - 1;
+  const steps = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: last };
   if (!(event.key in steps) || place < 0) return;
   event.preventDefault();
-  const next = chips[Math.min(Math.max(steps[event.key], 0), chips.length - 1)];
-  for (const chip of chips) chip.tabIndex = chip === next ? 0 : -1;
+  const next = chips()[Math.min(Math.max(steps[event.key], 0), last)];
+  for (const chip of chips()) chip.tabIndex = chip === next ? 0 : -1;
   next.focus();
 }
 
@@ -192,34 +111,43 @@ function fillMethods(found) {
 
 // A word
 
-function keyOf(place) {
-  const { photo, caption } = state;
-  return JSON.stringify([photo, caption, place, ...["#captioner", "#method", "#contrast"].map((one) => find(one).value)]);
+// What is asked about a word, besides the photograph.
+function questionOf(place) {
+  return { caption: state.caption, place, ...chosen() };
+}
+
+function chosen() {
+  const [captioner, method, contrast] = ["#captioner", "#method", "#contrast"].map((one) => find(one).value.trim());
+  return { photo: state.photo, captioner, method, contrast };
 }
 
 const explainWord = attempt(async (place) => {
-  const key = keyOf(place), word = state.words[place];
-  state.place = place;
-  const chips = find(".caption").querySelectorAll("button");
-  chips.forEach((chip, other) => chip.toggleAttribute("aria-busy", false) || chip.setAttribute("aria-pressed", other === place));
-  try {
-    if (!explained.has(key)) {
-      chips[place].setAttribute("aria-busy", "true");
-      const details = { caption: state.caption, place, method: find("#method").value, contrast: find("#contrast").value.trim() };
-      explained.set(key, await ask("explanation", details, `Explaining “${word}” …`));
-    } else {
-      running.word?.abort();
+  const question = questionOf(place), key = JSON.stringify(question);
+  const before = state.place, [chip, word] = [chips()[place], state.words[place]];
+  press(place);
+  running.word?.abort();
+  if (!explained.has(key)) {
+    chip.setAttribute("aria-busy", "true");
+    try {
+      explained.set(key, await ask("explanation", question, `Explaining “${word}” …`));
+    } catch (error) {
+      if (error instanceof Refusal) press(before);
+      throw error;
+    } finally {
+      chip.removeAttribute("aria-busy");
     }
-  } finally {
-    chips[place].removeAttribute("aria-busy");
   }
+  state.record = explained.get(key);
   showWord();
 });
 
+function press(place) {
+  state.place = place;
+  chips().forEach((chip, other) => chip.setAttribute("aria-pressed", other === place));
+}
+
 function showWord() {
-  const record = explained.get(keyOf(state.place));
-  if (!record) return;
-  const [method] = record.methods, [word] = method.words;
+  const { record } = state, [method] = record.methods, [word] = method.words;
   const base = find(".stage .base");
   if (base.hidden) { // the browser cannot show this kind of file
     base.src = record.image;
@@ -230,11 +158,11 @@ function showWord() {
   drawWord(article, record.images, word, state.view);
   const summary = methods.find(({ name }) => name === method.name)?.summary ?? "";
   find(".detail").append(element("p", { class: "quiet method" }, element("b", {}, method.label), ": ", summary));
-  find(".caption").querySelectorAll("button").forEach((chip, place) => chip.classList.toggle("known", explained.has(keyOf(place))));
+  chips().forEach((chip, place) => chip.classList.toggle("known", explained.has(JSON.stringify(questionOf(place)))));
 }
 
 function forgetWord() {
-  state.place = null;
+  state.place = state.record = null;
   find(".stage").classList.remove("shown");
   find(".stage .layer").hidden = true;
   find(".views").hidden = true;
@@ -248,9 +176,8 @@ function explainAgain() {
 // The report of all words
 
 const download = attempt(async () => {
-  const details = { caption: state.caption, method: find("#method").value, contrast: find("#contrast").value.trim() };
   const link = element("a", { download: state.name.replace(/\.[^.]*$/, "") + "-report.html" });
-  const page = await ask("report", details, "Explaining every word for the report …");
+  const page = await ask("report", questionOf(0), "Explaining every word for the report …");
   link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);

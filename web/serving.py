@@ -9,7 +9,7 @@ from models.run_files import find_run, shipped_captioners
 from web.app import make_app
 from web.captioners import Captioners
 
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 256
 SECONDS_TO_FINISH = 2  # of answers, after Ctrl-C
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
