@@ -19,7 +19,7 @@ from files.reading import parse_json
 from report import page_style, words_script
 from web.captioners import Captioners
 from web.examples import list_examples
-from web.explaining import Question, explain_word, find_caption, write_report
+from web.explaining import Question, explain_word, find_caption, explain_caption
 from web.guard import Guard
 from web.photos import MOST_BYTES, GoneError, Photo, Photos
 from web.turns import BusyError, Event, Turns
@@ -39,7 +39,7 @@ ASSETS: dict[str, tuple[str, Callable[[], str]]] = {  # media type, and the cont
 COMPUTED = {
     "/caption": find_caption,
     "/explanation": explain_word,
-    "/report": write_report,
+    "/report": explain_caption,
 }
 
 

@@ -125,7 +125,7 @@ def explain_word(
     return photo_record(explanations, question.captioner)
 
 
-def write_report(
+def explain_caption(
     captioners: Captioners, photo: Photo, question: Question, say: Say
 ) -> str:
     """Explains every word; returns the report's page."""

@@ -49,13 +49,14 @@ function frame(width, height) {
 // The caption
 
 async function describePhoto(text) {
-  if (text === null) {
-    forgetWord();
-    writeWords([]);
-  }
+  if (text === null) forgetCaption();
   const found = await ask("caption", { caption: text, ...chosen() },
     text === null ? "Looking at the photograph …" : "Reading the caption …",
-    (caption) => text === null && writeWords(caption.split(" ")));
+    (caption) => text === null && writeWords(caption.split(" ")),
+  ).catch((error) => {
+    if (error instanceof Refusal && text === null) find(".caption").replaceChildren();
+    throw error;
+  });
   forgetWord();
   Object.assign(state, { caption: found.caption, words: found.words, isEdited: text !== null });
   find(".stage .base").alt = "the photograph: " + found.caption;
@@ -63,6 +64,17 @@ async function describePhoto(text) {
   buildWords();
   find("#edit").hidden = true;
   find("#own").hidden = !state.isEdited;
+  find(".actions").hidden = false;
+  find("#author").replaceChildren(state.isEdited ? "Your text" : "The captioner wrote",
+    element("span", { class: "unseen" }, ": " + state.caption));
+}
+
+function forgetCaption() {
+  state.caption = null;
+  forgetWord();
+  writeWords([]);
+  find("#author").replaceChildren();
+  find("#edit").hidden = find(".actions").hidden = true;
 }
 
 // The best caption so far, before it is finished.
