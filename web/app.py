@@ -19,7 +19,7 @@ from files.reading import parse_json
 from report import page_style, words_script
 from web.captioners import Captioners
 from web.examples import list_examples
-from web.explaining import Question, explain_word, find_caption, explain_caption
+from web.explaining import Question, explain_caption, explain_word, find_caption
 from web.guard import Guard
 from web.photos import MOST_BYTES, GoneError, Photo, Photos
 from web.turns import BusyError, Event, Turns
