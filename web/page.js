@@ -233,6 +233,10 @@ function listenToPage() {
 
 function listenToArticle() {
   const again = attempt(() => describePhoto(state.isEdited ? state.caption : null));
+  const explainText = attempt(async (text) => {
+    await describePhoto(text);
+    chips()[0].focus();
+  });
   find("#captioner").addEventListener("change", ({ target }) => { state.preferred = target.value; again(); });
   find("#method").addEventListener("change", explainAgain);
   find("#contrast").addEventListener("change", explainAgain);
@@ -245,9 +249,9 @@ function listenToArticle() {
   find("#cancel").addEventListener("click", () => { find("#edit").hidden = true; });
   find("#edit").addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(describePhoto)(find("#text").value);
+    explainText(find("#text").value);
   });
-  find("#own").addEventListener("click", () => attempt(describePhoto)(null));
+  find("#own").addEventListener("click", () => explainText(null));
   find("#report").addEventListener("click", download);
   for (const button of find(".views").children)
     button.addEventListener("click", () => { state.view = button.dataset.view; showWord(); });
