@@ -4,8 +4,8 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+from dataset.caption_tables import read_csv_file, read_token_file
 from dataset.flickr import read_flickr
-from dataset.flickr_captions import read_csv_file, read_token_file
 from dataset.karpathy import read_karpathy
 from experiments.robustness.kinds import (
     REFUSED,
