@@ -35,7 +35,7 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
-.PHONY: help demo models metrics docs test test-jax test-torch lint bench
+.PHONY: help demo models metrics docs notebooks test test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -76,6 +76,9 @@ docs: .venv/installed-docs  ## Writes the reference of the code to docs/api.
 	$(BIN)/pdoc --docformat google --output-directory docs/api \
 		keras_lrp models report dataset scoring
 	@echo docs/api/index.html
+
+notebooks: .venv/installed-docs  ## Runs the notebooks; on few scenes with SMALL=1.
+	$(BIN)/jupyter-execute docs/notebooks/*.ipynb
 
 test: .venv/installed  ## Runs the tests on TensorFlow.
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -142,7 +142,7 @@ def test_a_folder_of_ones_own_has_the_scores_of_its_dataset(
 ):
     """It has the same captions and lists; boxes and masks are rewritten."""
     folder = shutil.copytree(scenes, tmp_path / "own")
-    options = ["--methods", "attention"]
+    options = ["--methods", "attention", "--limit", 2]
     assert run(output, folder, *options, dataset="folder") == 2
     message = f"No image of the split dev in {folder} has boxes. Get them: put objects."
     assert message in capsys.readouterr().err
