@@ -2,9 +2,10 @@
 
 import re
 
+import keras
 import numpy as np
 import pytest
-from conftest import planted_photo
+from conftest import planted_captioner, planted_photo
 from documents import ROOT, blocks, run_block
 from PIL import Image
 
@@ -35,6 +36,21 @@ def test_explain_your_captioner(folder, tiny_vgg16, monkeypatch):
     assert explanation.pixels.shape == (4, 224, 224, 3)
     assert np.abs(explanation.preceding_words).max() > 0
     assert (folder / "out/explanation.npz").is_file()
+
+
+def test_the_readme(folder, monkeypatch):
+    """Its first lines of Python, and those for any CNN."""
+    captioner = planted_captioner()
+    monkeypatch.setattr("models.load_captioner", lambda name: captioner)
+    known = run_block("README.md", 0)
+    assert known["e"].words == ("dog",) and (folder / "out").is_dir()
+    inputs = keras.Input((9, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(300)(pooled))
+    images = np.random.default_rng(0).random((1, 9, 8, 3), "float32")
+    known = run_block("README.md", 1, {"model": model, "images": images})
+    assert known["pixels"].shape == (1, 1, 9, 8, 3)
+    assert known["others"].shape == (1, 2, 9, 8, 3)
 
 
 def anchors(text):
