@@ -74,7 +74,9 @@ metrics: .venv/installed  ## Installs BERTScore, which needs PyTorch.
 
 docs: .venv/installed-docs  ## Writes the reference of the code to docs/api.
 	$(BIN)/pdoc --docformat google --output-directory docs/api \
-		keras_lrp models report dataset scoring
+		keras_lrp keras_lrp.operations keras_lrp.rules models models.decoders \
+		models.encoders report dataset dataset.images dataset.records \
+		dataset.vocabulary scoring
 	@echo docs/api/index.html
 
 notebooks: .venv/installed-docs  ## Runs the notebooks; on few scenes with SMALL=1.
