@@ -135,23 +135,28 @@ class Photographs:
         if fault := name_fault(name):
             raise ValueError(fault)
         wanted = PurePosixPath(name.replace("\\", "/"))
-        stem = without_suffix(wanted.name)
-        found = [path for path in self._by_stem.get(stem, ()) if _ends(path, wanted)]
+        alike = self._by_stem.get(without_suffix(wanted.name), [])
+        found = [path for path in alike if _ends(path, wanted)]
         exact = [path for path in found if path == wanted]
         found = exact or found
         if len(found) == 1:
             return self._folder / found[0]
-        if not found:
-            raise ValueError(f"no such file in {self._folder}")
-        raise ValueError(f"may be {' or '.join(map(str, found[:3]))}")
+        if found:
+            raise ValueError(f"may be {_listed(found)}")
+        there = f"; there is {_listed(alike)}" if alike else ""
+        raise ValueError(f"no such file in {self._folder}{there}")
+
+
+def _listed(paths: list[PurePosixPath]) -> str:
+    return " or ".join(map(str, paths[:3]))
 
 
 def _ends(path: PurePosixPath, wanted: PurePosixPath) -> bool:
-    """Tells whether a path ends as a name does, which may lack the suffix."""
-    parts = wanted.parts
-    if path.parts[-len(parts) : -1] != parts[:-1]:
+    """Tells whether a path ends as a name of the same stem, which may lack a suffix."""
+    has_suffix = without_suffix(wanted.name) != wanted.name
+    if has_suffix and wanted.suffix.lower() != path.suffix.lower():
         return False
-    return parts[-1] in (path.name, without_suffix(path.name))
+    return path.parts[-len(wanted.parts) : -1] == wanted.parts[:-1]
 
 
 def ids_of(folder: Path, paths: Iterable[Path]) -> Mapping[Path, str]:

@@ -299,6 +299,16 @@ def test_photographs_of_one_name(folder):
         read_folder(folder, "train")
 
 
+def test_another_suffix_is_told(folder):
+    images = {"a.JPG": IMAGES["a.jpg"], "c.jpg": IMAGES["c.png"]}
+    write_csv(folder, images, with_splits=True)
+    assert read_folder(folder, "train")[0].path.name == "a.jpg"
+    with pytest.raises(
+        DatasetError, match=r"  c\.jpg: no such .*; there is photos/c.png"
+    ):
+        read_folder(folder, "dev")
+
+
 def test_links_to_folders_are_followed_once(folder, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")
     (folder / "photos").rename(outside / "photos")
