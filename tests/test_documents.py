@@ -43,7 +43,7 @@ def test_the_readme(folder, monkeypatch):
     captioner = planted_captioner()
     monkeypatch.setattr("models.load_captioner", lambda name: captioner)
     known = run_block("README.md", 0)
-    assert known["e"].words == ("dog",) and (folder / "out").is_dir()
+    assert set(known["e"].words) == {"dog"} and (folder / "out").is_dir()
     inputs = keras.Input((9, 8, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(inputs))
     model = keras.Model(inputs, keras.layers.Dense(300)(pooled))
