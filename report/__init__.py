@@ -3,30 +3,50 @@
 An explanation is any object with the attributes of `models.Explanation`.
 """
 
-from report.figures import heatmap_figure, word_relevance_figure, write_pictures
+from report.figures import (
+    FORMATS,
+    heatmap_figure,
+    word_picture,
+    write_figure,
+    write_pictures,
+)
 from report.html_report import write_report
 from report.index_page import Card, write_index
+from report.look import SCALES, Look
+from report.notebook import html, show
 from report.overlays import attention_overlay, overlay
 from report.photo_folder import (
     finished_caption,
     in_use,
+    joined_captions,
     list_cards,
     name_folders,
     place_of,
     write_photo,
 )
+from report.word_figure import word_relevance_figure
+from report.wording import mean_probability
 
 __all__ = [
+    "FORMATS",
+    "SCALES",
     "Card",
+    "Look",
     "attention_overlay",
     "finished_caption",
     "heatmap_figure",
+    "html",
     "in_use",
+    "joined_captions",
     "list_cards",
+    "mean_probability",
     "name_folders",
     "overlay",
     "place_of",
+    "show",
+    "word_picture",
     "word_relevance_figure",
+    "write_figure",
     "write_index",
     "write_photo",
     "write_pictures",
