@@ -35,7 +35,7 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
-.PHONY: help demo models metrics test test-jax test-torch lint bench
+.PHONY: help demo models metrics docs notebooks test test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -55,6 +55,10 @@ help:  ## Lists the commands.
 	.venv-torch/bin/python -m pip install --quiet --requirement requirements-torch.txt
 	touch $@
 
+.venv/installed-docs: requirements-docs.txt .venv/installed
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.txt
+	touch $@
+
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
 	$(EXPLAIN) example_images/*.png --model scenes-adaptive-attention
@@ -67,6 +71,16 @@ models: .venv/installed  ## Lists the shipped captioners with their scores.
 
 metrics: .venv/installed  ## Installs BERTScore, which needs PyTorch.
 	$(BIN)/python -m pip install --quiet --requirement requirements-metrics.txt
+
+docs: .venv/installed-docs  ## Writes the reference of the code to docs/api.
+	$(BIN)/pdoc --docformat google --output-directory docs/api \
+		keras_lrp keras_lrp.operations keras_lrp.rules models models.decoders \
+		models.encoders report dataset dataset.images dataset.records \
+		dataset.vocabulary scoring
+	@echo docs/api/index.html
+
+notebooks: .venv/installed-docs  ## Runs the notebooks; on few scenes with SMALL=1.
+	$(BIN)/jupyter-execute docs/notebooks/*.ipynb
 
 test: .venv/installed  ## Runs the tests on TensorFlow.
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
 from command_line import fill_options, run_script
-from dataset import CaptionedImage
+from dataset import DATASETS, CaptionedImage
 from dataset.masks import masks_of
 from dataset.scenes import SCENES
 from evaluation.localization import (
@@ -80,6 +80,17 @@ def parse(argv: list[str] | None) -> LocalizationOptions:
 def object_steps(record: CaptionedImage, words: Sequence[str]) -> list[int]:
     """Returns the places of the words that name objects with boxes."""
     return list(find_objects(words, record.objects))
+
+
+def check_objects(
+    images: Sequence[CaptionedImage], options: LocalizationOptions
+) -> None:
+    """Refuses images that all lack boxes, before anything is computed."""
+    if not any(image.objects for image in images):
+        raise ValueError(
+            f"No image of the split {options.split} in {options.data_dir} has boxes. "
+            f"Get them: {DATASETS[options.dataset].source.boxes}."
+        )
 
 
 def choose_regions(
@@ -210,6 +221,7 @@ def run(options: LocalizationOptions) -> list[str]:
 def score(files: ScoreFiles, options: LocalizationOptions) -> list[str]:
     """Does the work of `run`; the files are held."""
     images = read_images(options)
+    check_objects(images, options)
     regions = choose_regions(options, images, files)
     images = options.shard.of(images)
     captioner = load_captioner(options.model)

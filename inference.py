@@ -25,7 +25,6 @@ from command_line import (
     not_negative,
     positive,
     run_script,
-    split_names,
 )
 from dataset import DATASETS, CaptionedImage
 from dataset.images import list_images
@@ -35,8 +34,9 @@ from models.run_files import model_name
 from pycocoevalcap.bert.bert import DEFAULT_MODEL as BERT_MODEL
 from scoring.caption_files import CaptionFiles, number_ids, to_record
 from scoring.captioning import caption_files, search_settings
-from scoring.captions import METRICS, check_metrics, score_lines, score_possible
+from scoring.captions import score_possible
 from scoring.journal import held, photo_hash, read_shards, still_valid
+from scoring.metric_options import add_metric_options, choose_metrics, show_scores
 from scoring.options import SPLITS
 
 
@@ -128,17 +128,7 @@ def parse(argv: list[str] | None) -> InferenceOptions:
         metavar="N",
         help="images captioned together",
     )
-    add(
-        "--metrics",
-        metavar="NAME,...",
-        help=f"score the captions by all, or some of {', '.join(METRICS)}",
-    )
-    add(
-        "--bert-model",
-        default=BERT_MODEL,
-        metavar="NAME_OR_DIR",
-        help="model of the metric bert_score",
-    )
+    add_metric_options(parser)
     options = fill_options(InferenceOptions, parser.parse_args(argv))
     if options.dataset and not options.data_dir:
         parser.error("--dataset needs --data-dir, the folder that holds it")
@@ -162,15 +152,6 @@ def read_images(options: InferenceOptions) -> dict[int | str, CaptionedImage]:
     ids = number_ids(images, dataset)
     found = list(zip(ids, images, strict=True))[: options.limit]
     return dict(options.shard.of(found))
-
-
-def choose_metrics(text: str | None) -> list[str]:
-    """Returns the metrics; refuses those that are named and cannot be computed."""
-    if text == "all":
-        return list(METRICS)
-    metrics = split_names(text) if text else []
-    check_metrics(metrics)
-    return metrics
 
 
 def choose_settings(captioner: BaseCaptioner, options: InferenceOptions) -> dict:
@@ -241,9 +222,7 @@ def caption_and_score(
         references = {key: image.captions for key, image in images.items()}
         scored = score_possible(references, captions, metrics, options.bert_model)
         files.write_scores(settings, len(images), *scored)
-        print(*score_lines(*scored), sep="\n")
-        if options.metrics != "all":
-            problems += [f"{name} is missing: {why}" for name, why in scored[1].items()]
+        problems += show_scores(options.metrics, *scored)
     print(*files.existing(), sep="\n")
     return problems
 

@@ -94,6 +94,11 @@ def parse(argv: list[str] | None) -> TrainingOptions:
         help=f"the dataset and its settings; default: {Config.dataset}",
     )
     add(
+        "--dataset",
+        choices=DATASETS,
+        help="another dataset with the settings of --config or --from; alone: --config",
+    )
+    add(
         "--decoder",
         choices=DECODERS,
         help=f"decoder of a new captioner; default: {Config.decoder}",

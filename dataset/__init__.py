@@ -3,6 +3,7 @@
 import stopping  # noqa: F401
 from dataset.coco import COCO2017, read_coco
 from dataset.flickr import FLICKR8K, FLICKR30K, read_flickr
+from dataset.folder import FOLDER, read_folder
 from dataset.problems import DatasetError
 from dataset.records import Box, CaptionedImage, Dataset, ObjectBox
 from dataset.scenes import SCENES
@@ -14,6 +15,7 @@ DATASETS: dict[str, Dataset] = {
         FLICKR8K,
         FLICKR30K,
         COCO2017,
+        FOLDER,
     )
 }
 
@@ -26,4 +28,5 @@ __all__ = [
     "ObjectBox",
     "read_coco",
     "read_flickr",
+    "read_folder",
 ]

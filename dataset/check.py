@@ -15,10 +15,10 @@ from dataset import DATASETS, CaptionedImage
 from dataset.images import ImageError, load_image
 from dataset.problems import DatasetError, Problem, all_of
 from dataset.progress import progress
+from dataset.splits import SPLITS
 from dataset.vocabulary import Vocabulary, split_words
 from dataset.words import lacks_blanks
 
-SPLITS = ("train", "dev", "test")
 Splits = Mapping[str, Sequence[CaptionedImage]]
 
 

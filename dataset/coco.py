@@ -10,7 +10,6 @@ DATA_DIR/annotations/dataset_coco.json       Karpathy's splits and captions, whe
                                              are those of 2014, or the same in 2017
 """
 
-import collections
 import functools
 import logging
 from collections.abc import Sequence
@@ -18,9 +17,9 @@ from pathlib import Path
 
 from config import Config
 from dataset.coco_boxes import BOXES, read_instances, read_val_entities
+from dataset.coco_captions import read_captions
 from dataset.coco_names import COCO_NAMES
 from dataset.coordinates import Annotated, place_objects
-from dataset.ids import image_number
 from dataset.karpathy import KARPATHY, read_karpathy
 from dataset.problems import (
     DatasetError,
@@ -29,15 +28,9 @@ from dataset.problems import (
     check_file,
     check_folder,
     file_fault,
-    list_of,
-    name_fault,
-    read_json,
     refuse_entries,
 )
 from dataset.records import CaptionedImage, Dataset, Source
-from dataset.words import compose
-from files.messages import shortened
-from files.values import filled
 
 SOURCE = Source(
     images="http://images.cocodataset.org/zips/train2017.zip and val2017.zip",
@@ -103,51 +96,15 @@ def is_karpathy(data_dir: Path) -> bool:
 def _read_official(data_dir: Path, split: str) -> list[CaptionedImage]:
     name = FOLDERS[split]
     path = data_dir / "annotations" / f"captions_{name}.json"
-    (names, captions), folder = all_of(
-        lambda: read_captions(path), lambda: _image_folder(data_dir, name)
+    (names, captions, _), folder = all_of(
+        lambda: read_captions(path, SOURCE.captions),
+        lambda: _image_folder(data_dir, name),
     )
     ids = sorted(names)
     if split != "test":
         ids = _share_train(ids, split)
     found = [(id_, (folder / names[id_],), captions[id_]) for id_ in ids]
     return _with_files(path, found)
-
-
-def read_captions(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
-    """Returns the file names and the captions of the images by their ids.
-
-    Raises:
-        DatasetError: The file is missing or damaged; all faults are listed.
-    """
-    content = read_json(path, SOURCE.captions)
-    names, captions, problems = {}, collections.defaultdict(list), []
-    for number, image in enumerate(list_of(content, "images", path)):
-        try:
-            id_, name = image_number(image["id"]), filled(image["file_name"])
-            if names.setdefault(id_, name) != name:
-                problems.append(f"image {number}: id {id_} twice: {names[id_]}, {name}")
-            if fault := name_fault(name):
-                problems.append(f"image {number}: {shortened(name)} {fault}")
-        except (KeyError, TypeError, ValueError):
-            problems.append(f"image {number}: {str(image)[:60]}")
-    for number, entry in enumerate(list_of(content, "annotations", path)):
-        try:
-            id_, caption = (
-                image_number(entry["image_id"]),
-                compose(entry["caption"].strip()),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError):
-            problems.append(f"annotation {number}: {str(entry)[:60]}")
-            continue
-        if not caption or id_ not in names:
-            what = "of no image" if caption else "empty"
-            problems.append(f"annotation {number}: {what}: {str(entry)[:60]}")
-        captions[id_].append(caption)
-    problems += [f"{name}: no caption" for i, name in names.items() if not captions[i]]
-    if not names and not problems:
-        problems.append("no images")
-    refuse_entries(path, problems, f"get it again: {SOURCE.captions}")
-    return names, dict(captions)
 
 
 def _share_train(ids: Sequence[int], split: str) -> Sequence[int]:

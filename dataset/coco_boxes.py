@@ -7,7 +7,7 @@ their box and, where it is scored by exact pixels, their run lengths.
 import contextlib
 import functools
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dataset.coordinates import Annotated
@@ -21,13 +21,19 @@ from dataset.problems import (
     warn_skipped,
 )
 from dataset.records import Box, ObjectBox, RunLengths, share_of_image
+from files.values import items, text
 
 BOXES = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 ENTITIES_FROM = "https://github.com/SunJiamei/LRP-ImageCaptioning (its README)"
 Found = dict[str, Annotated]
 
 
-def read_instances(path: Path, wanted: set[str]) -> Found:
+def read_instances(
+    path: Path,
+    wanted: set[str] | None,
+    get: str = BOXES,
+    key_of: Callable[[object], str] = image_key,
+) -> Found:
     """Reads instances_*.json.
 
     Boxes that cannot be used are left out, and a warning names them: boxes without
@@ -36,7 +42,9 @@ def read_instances(path: Path, wanted: set[str]) -> Found:
 
     Args:
         path: The file.
-        wanted: Image ids; others are left out.
+        wanted: Image ids; others are left out. None for all images.
+        get: Where to get the file, or what is expected of it.
+        key_of: Brings image ids to one spelling; raises a ValueError for what is none.
 
     Returns:
         What the file says of each image that it knows.
@@ -44,21 +52,21 @@ def read_instances(path: Path, wanted: set[str]) -> Found:
     Raises:
         DatasetError: The file is missing or damaged, or no box can be used.
     """
-    pack = functools.partial(_pack_outline, wanted)
-    content = read_json(path, BOXES, pack)
+    pack = functools.partial(_pack_outline, wanted, key_of)
+    content = read_json(path, get, pack)
     faults: list[str] = []
     categories = _read_categories(list_of(content, "categories", path), faults)
-    sizes = _read_sizes(list_of(content, "images", path), wanted, faults)
-    found = {key: Annotated(*size, []) for key, size in sizes.items()}
+    images = list_of(content, "images", path)
+    found = _read_images(images, wanted, key_of, faults)
     for number, entry in enumerate(list_of(content, "annotations", path)):
         try:
-            key = image_key(entry["image_id"])
-            if key not in found:
+            image = found.get(key_of(entry["image_id"]))
+            if image is None:
                 continue
-            phrases = (_category_of(entry, categories),)
-            box = share_of_image(_edges(entry["bbox"]), *sizes[key])
-            outline = _outline_of(entry, sizes[key], _name_of(entry, number), faults)
-            found[key].objects.append(ObjectBox(phrases, box, outline))
+            phrases, size = _category_of(entry, categories), (image.width, image.height)
+            box = share_of_image(_edges(entry["bbox"]), *size)
+            outline = _outline_of(entry, size, _name_of(entry, number), faults)
+            image.objects.append(ObjectBox(phrases, box, outline))
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"{_name_of(entry, number)}: {_reason(error)}")
     _report(path, faults, found, BOXES)
@@ -130,12 +138,14 @@ def _read_entry(name: str, entry: dict, faults: list[str]) -> Annotated:
     return Annotated(width, height, objects)
 
 
-def _pack_outline(wanted: set[str], entry: dict) -> dict:
+def _pack_outline(
+    wanted: set[str] | None, key_of: Callable[[object], str], entry: dict
+) -> dict:
     """Makes polygons, nine tenths of the file, small; drops those of other images."""
     if "segmentation" not in entry:
         return entry
     with contextlib.suppress(ValueError):
-        if image_key(entry.get("image_id")) not in wanted:
+        if wanted is not None and key_of(entry.get("image_id")) not in wanted:
             del entry["segmentation"]
         elif isinstance(entry["segmentation"], list):
             entry["segmentation"] = [_pack(part) for part in entry["segmentation"]]
@@ -151,37 +161,45 @@ def _pack(polygon: object) -> object:
     return polygon
 
 
-def _read_categories(entries: Sequence, faults: list[str]) -> dict[object, str]:
-    """Returns the names of the categories by their ids."""
-    names: dict[object, str] = {}
+def _read_categories(entries: Sequence, faults: list[str]) -> dict[object, tuple]:
+    """Returns what the categories are called by their ids: names, then synonyms."""
+    names: dict[object, tuple[str, ...]] = {}
     for number, entry in enumerate(entries):
         try:
-            id_, name = entry["id"], entry["name"].lower()
-            if names.setdefault(id_, name) != name:
-                faults.append(f"category {id_} twice: {names[id_]}, {name}")
-        except (KeyError, TypeError, AttributeError) as error:
+            texts = [entry["name"], *items(text)(entry.get("synonyms", []))]
+            id_, known = entry["id"], tuple(dict.fromkeys(t.lower() for t in texts))
+            if names.setdefault(id_, known) != known:
+                faults.append(f"category {id_} twice: {names[id_][0]}, {known[0]}")
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             faults.append(f"category {number}: {_reason(error)}")
     return names
 
 
-def _read_sizes(
-    entries: Sequence, wanted: set[str], faults: list[str]
-) -> dict[str, tuple[float, float]]:
-    """Returns the width and the height of the wanted images."""
-    sizes: dict[str, tuple[float, float]] = {}
+def _read_images(
+    entries: Sequence,
+    wanted: set[str] | None,
+    key_of: Callable[[object], str],
+    faults: list[str],
+) -> Found:
+    """Returns the sizes of the wanted images, still without objects."""
+    found: Found = {}
     for number, entry in enumerate(entries):
         try:
-            key = image_key(entry["id"])
-            size = entry["width"], entry["height"]
+            key, name = key_of(entry["id"]), entry.get("file_name")
+            image = Annotated(entry["width"], entry["height"], [], name)
         except (KeyError, TypeError, ValueError) as error:
             faults.append(f"image {number}: {_reason(error)}")
             continue
-        if key in wanted and sizes.setdefault(key, size) != size:
-            faults.append(f"image {key} twice: of {sizes[key]} and {size} pixels")
-    return sizes
+        if (wanted is None or key in wanted) and found.setdefault(key, image) != image:
+            faults.append(f"image {key} twice: {_shown(found[key])}, {_shown(image)}")
+    return found
 
 
-def _category_of(entry: dict, categories: dict[object, str]) -> str:
+def _shown(image: Annotated) -> str:
+    return f"{image.name} of {image.width}x{image.height} pixels"
+
+
+def _category_of(entry: dict, categories: dict[object, tuple]) -> tuple[str, ...]:
     id_ = entry["category_id"]
     if isinstance(id_, bool) or id_ not in categories:
         raise ValueError(f"unknown category {id_!r}")

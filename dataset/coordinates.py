@@ -33,11 +33,13 @@ class Annotated(NamedTuple):
         width: Of the photograph as it was annotated, in pixels.
         height: Of the photograph as it was annotated, in pixels.
         objects: Their boxes are shares of these sides.
+        name: Of the photograph's file, where the file says it.
     """
 
     width: float
     height: float
     objects: Sequence[ObjectBox]
+    name: str | None = None
 
 
 def place_objects(

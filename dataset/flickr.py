@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config import Config
+from dataset.caption_tables import read_csv_file, read_text, read_token_file
 from dataset.coco_names import COCO_NAMES
 from dataset.entities import ENTITIES, read_entities
-from dataset.flickr_captions import read_csv_file, read_text, read_token_file
 from dataset.ids import without_suffix
 from dataset.images import FORMATS
 from dataset.karpathy import KARPATHY, read_karpathy

@@ -109,10 +109,16 @@ class CaptionFiles:
     def write_scores(
         self, settings: Mapping, num_images: int, scores: Mapping, missing: Mapping
     ) -> None:
-        """Writes scores, why the missing ones are missing, and what was scored."""
-        what = {**settings, "num_images": num_images, "version": __version__}
-        content = what | {"scores": scores, "missing": missing}
-        write_json(self.scores, content)
+        """Writes scores, see `write_caption_scores`."""
+        write_caption_scores(self.scores, settings, num_images, scores, missing)
+
+
+def write_caption_scores(
+    path: Path, settings: Mapping, num_images: int, scores: Mapping, missing: Mapping
+) -> None:
+    """Writes scores, why the missing ones are missing, and what was scored."""
+    what = {**settings, "num_images": num_images, "version": __version__}
+    write_json(path, what | {"scores": scores, "missing": missing})
 
 
 def read_results(

@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 import evaluate_bbox
 from dataset import DATASETS
+from dataset.images import IMAGE_SIZE
 from dataset.scenes import write_scenes
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from evaluation.localization import CHANCE
@@ -112,6 +114,44 @@ def test_every_method_and_every_file(scenes, output, capsys):
     for path in files[2:]:
         with Image.open(path) as picture:
             assert picture.width > 500
+
+
+def write_objects(folder):
+    """Writes the objects of scenes as COCO has them."""
+    records = DATASETS["scenes"].read(folder, "dev", with_objects=True)
+    images, annotations = [], []
+    kinds = sorted({o.phrases for image in records for o in image.objects})
+    for id_, image in enumerate(records):
+        size = {"width": IMAGE_SIZE, "height": IMAGE_SIZE}
+        images.append({"id": id_, "file_name": image.path.name, **size})
+        for object_ in image.objects:
+            xmin, ymin, xmax, ymax = (edge * IMAGE_SIZE for edge in object_.box)
+            outline = object_.outline
+            counts = {"size": outline[:2], "counts": outline.counts.decode()}
+            of = {"image_id": id_, "category_id": kinds.index(object_.phrases)}
+            box = {"bbox": [xmin, ymin, xmax - xmin, ymax - ymin]}
+            annotations.append(of | box | {"segmentation": counts})
+    names = [{"name": n[0], "synonyms": n[1:]} for n in kinds]
+    categories = [{"id": k, **name} for k, name in enumerate(names)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "objects.json").write_text(json.dumps(content))
+
+
+def test_a_folder_of_ones_own_has_the_scores_of_its_dataset(
+    scenes, output, tmp_path, capsys
+):
+    """It has the same captions and lists; boxes and masks are rewritten."""
+    folder = shutil.copytree(scenes, tmp_path / "own")
+    options = ["--methods", "attention", "--limit", 2]
+    assert run(output, folder, *options, dataset="folder") == 2
+    message = f"No image of the split dev in {folder} has boxes. Get them: put objects."
+    assert message in capsys.readouterr().err
+    write_objects(folder)
+    assert run(output, folder, *options, dataset="folder") == 0
+    other = output.with_name("scenes.json")
+    assert run(other, scenes, *options) == 0
+    assert read(output) == read(other) | {"dataset": "folder"}
+    assert rows_of(output) == rows_of(other)
 
 
 def test_exact_masks_are_scored_beside_boxes(scenes, output):

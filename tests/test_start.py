@@ -36,6 +36,15 @@ def test_the_options_of_python_are_those_of_the_command_line():
         TrainingOptions(**paths, limit=0)
 
 
+def test_another_dataset_has_the_settings_of_config():
+    paths = ["--run", "r", "--data-dir", "d"]
+    folder = new_config(train.parse([*paths, "--dataset", "folder"]))
+    assert folder == DATASETS["folder"].preset
+    options = ["--config", "coco2017", "--dataset", "folder", "--set", "epochs=3"]
+    changed = new_config(train.parse([*paths, *options]))
+    assert changed == DATASETS["coco2017"].preset.replace(dataset="folder", epochs=3)
+
+
 def test_learning_rate_rises_and_falls():
     config = Config(schedule="cosine", learning_rate=0.4, warmup_steps=4)
     rate = learning_rate(config, 12)

@@ -571,3 +571,10 @@ def test_a_single_image_of_dev_is_scored_with_the_words_of_train(caplog):
     assert found["rouge_l"] == pytest.approx(1)
     several = score(captions, {"a": "a dog runs"} | perfect, ("cider",))
     assert "cider_documents" not in several
+
+
+def test_images_that_share_all_words_have_no_cider():
+    images = [CaptionedImage(k, Path("a.jpg"), ("a dog", "a dog runs")) for k in "ab"]
+    score = train.score_validation(images[1:])
+    with pytest.raises(ValueError, match="all 2 images of train and dev"):
+        score({"a": images[0].captions}, {"a": "a dog"}, ("cider",))

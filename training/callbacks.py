@@ -259,7 +259,7 @@ def read_history(run: Path, num_epochs: int) -> list[dict[str, float]]:
     if faults:
         raise damaged(path, ValueError(faults[0]), ANEW)
     lines = path.read_bytes().splitlines(keepends=True)[: num_epochs + 1]
-    write_whole(path, b"".join(lines).replace(b"\r\n", b"\n"))
+    write_whole(path, b"".join(lines))
     return rows
 
 

@@ -83,6 +83,9 @@ def mean_cider(
         references: For every image its reference captions.
         captions: The caption of every image.
         others: The reference captions of other images, which count as documents too.
+
+    Raises:
+        ValueError: All images share their words: CIDEr has no value.
     """
     ids = collections.defaultdict(itertools.count().__next__)
 
@@ -91,6 +94,12 @@ def mean_cider(
 
     documents = [[to_ids(text) for text in texts] for texts in (*references, *others)]
     reward = CiderReward(documents)
+    if not reward.is_defined:
+        raise ValueError(
+            "CIDEr weighs words by how few images have them; the captions of all "
+            f"{len(documents)} images of train and dev have the same words. Train on "
+            "images that differ."
+        )
     scores = [reward.score(n, to_ids(text)) for n, text in enumerate(captions)]
     return sum(scores) / len(scores)
 

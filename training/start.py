@@ -23,6 +23,7 @@ from training.objectives import objective_of
 
 SETTLED = {  # what a run fixes: the option of train.py and its field
     "--config": "preset",
+    "--dataset": "dataset",
     "--decoder": "decoder",
     "--objective": "objective",
     "--mixed-precision": "mixed_precision",
@@ -39,6 +40,8 @@ class TrainingOptions:
         data_dir: Of the dataset.
         preset: A key of DATASETS, for the settings of a new captioner; that of
             `Config` if None.
+        dataset: A key of DATASETS, where it is not that of the settings. Alone it is
+            the preset, too.
         decoder: See `Config`, as the next two; None leaves it as it is.
         objective: What is minimized.
         mixed_precision: The precision of training.
@@ -63,6 +66,7 @@ class TrainingOptions:
     run: Path
     data_dir: Path
     preset: str | None = None
+    dataset: str | None = None
     decoder: str | None = None
     objective: str | None = None
     mixed_precision: str | None = None
@@ -165,8 +169,9 @@ def refuse_settled(
 
 
 def list_settings(options: TrainingOptions) -> list[str]:
-    """Returns what --decoder, --objective, --mixed-precision and --set change."""
+    """Returns what --dataset, --decoder, --objective and others like it change."""
     changed = {
+        "dataset": options.dataset,
         "decoder": options.decoder,
         "objective": options.objective,
         "mixed_precision": options.mixed_precision,
@@ -181,7 +186,8 @@ def new_config(options: TrainingOptions) -> Config:
     Raises:
         ValueError: There is no such preset, or a setting is wrong.
     """
-    dataset = choose("preset", options.preset or Config.dataset, DATASETS)
+    name = options.preset or options.dataset or Config.dataset
+    dataset = choose("preset", name, DATASETS)
     return check_names(dataset.preset.with_settings(list_settings(options)))
 
 

@@ -35,6 +35,7 @@ from dataset.records import (
 from dataset.scenes.captions import SceneObject, plural, write_captions
 from dataset.scenes.drawing import KINDS, draw_scene
 from dataset.scenes.layout import Bias, compose
+from dataset.splits import SPLITS
 from files import values
 from files.messages import DAMAGE, FileError, reason_of
 from files.reading import read_json
@@ -42,7 +43,6 @@ from files.writing import whole_folder, write_lines
 
 SOURCE = Source(*["python -m dataset.scenes --output DIR"] * 4)
 VERSION = 1  # raised whenever the same seed gives another scene
-SPLITS = ("train", "dev", "test")
 MAX_IMAGES = 1_000_000  # of one split; keeps the seeds of the splits apart
 ANEW = "Delete the folder and render it anew."
 _OBJECT = dict.fromkeys(("kind", "colour", "size"), values.filled)

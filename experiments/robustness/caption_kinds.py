@@ -2,10 +2,12 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
+from dataset.caption_forms import read_caption_file
+from dataset.caption_tables import read_csv_file, read_token_file
 from dataset.flickr import read_flickr
-from dataset.flickr_captions import read_csv_file, read_token_file
 from dataset.karpathy import read_karpathy
 from experiments.robustness.kinds import (
     REFUSED,
@@ -94,6 +96,37 @@ KAGGLE_FILE = Kind(
         whole(
             lambda content: content + b'9_x.jpg,"red, wet, and grey"\n',
             BY_NAME | {"9_x.jpg": ["red, wet, and grey"]},
+        ),
+    ),
+)
+
+
+LINES = "".join(json.dumps({"image": n, "caption": c}) + "\n" for n, c in CAPTIONS)
+
+
+def _more(record: object) -> Callable[[bytes], bytes]:
+    return lambda content: content + json.dumps(record).encode() + b"\n"
+
+
+LINES_FILE = Kind(
+    "captions.jsonl",
+    "captions.jsonl",
+    lambda folder: put(folder, "captions.jsonl", LINES),
+    lambda folder: read_caption_file(folder / "captions.jsonl").captions,
+    is_captions,
+    split_lines,
+    (
+        whole(lambda content: content.replace(b"\n", b"\r\n"), BY_NAME),
+        whole(lambda content: b"\xef\xbb\xbf" + content, BY_NAME),
+        whole(_more({"image": "9_x.jpg"}), REFUSED),
+        whole(_more({"caption": "a dog"}), REFUSED),
+        whole(_more({"image": "9_x.jpg", "caption": " "}), REFUSED),
+        whole(_more({"image": "9_x.jpg", "captions": ["a dog", 7]}), REFUSED),
+        whole(_more({"image": NAMES[0], "caption": "a dog", "split": "x"}), REFUSED),
+        whole(_more([NAMES[0], "a dog"]), REFUSED),
+        whole(
+            _more({"file_name": "9_x.jpg", "captions": ["red, wet", "a dog"]}),
+            BY_NAME | {"9_x.jpg": ["red, wet", "a dog"]},
         ),
     ),
 )
@@ -188,4 +221,4 @@ KARPATHY_FILE = Kind(
 )
 
 
-KINDS = (TOKEN_FILE, KAGGLE_FILE, SPLIT_LIST, KARPATHY_FILE)
+KINDS = (TOKEN_FILE, KAGGLE_FILE, LINES_FILE, SPLIT_LIST, KARPATHY_FILE)
