@@ -146,26 +146,7 @@ def parse(argv: list[str] | None, description: str) -> ExplainOptions:
         help=f"{MODEL_HELP}; several are explained beside each other",
     )
     add_method_option(parser, "method", "lrp")
-    add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
-    add(
-        "--words",
-        metavar="WORD,...",
-        help="explain only these words; those that a caption lacks are named",
-    )
-    add("--contrast", metavar="WORD", help="explain why each word and not this one")
-    add(
-        "--against",
-        metavar="TEXT",
-        help="explain why the caption and not this one: the difference of their "
-        "log-probabilities, where their words differ",
-    )
-    add(
-        "--phrases",
-        metavar="PHRASE,...",
-        help='explain each of these as one, as "a red shirt,riding a bike"; those that '
-        "a caption lacks are named",
-    )
-    add("--sentence", action="store_true", help="explain the whole caption as one")
+    add_choices(parser)
     add(
         "--beam-size",
         type=positive,
@@ -200,6 +181,31 @@ def parse(argv: list[str] | None, description: str) -> ExplainOptions:
             "--contrast is of words: leave it out, or --phrases and --sentence."
         )
     return fill_options(ExplainOptions, parsed)
+
+
+def add_choices(parser: argparse.ArgumentParser) -> None:
+    """Adds what chooses a caption, and words and phrases of it."""
+    add = parser.add_argument
+    add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
+    add(
+        "--words",
+        metavar="WORD,...",
+        help="explain only these words; those that a caption lacks are named",
+    )
+    add("--contrast", metavar="WORD", help="explain why each word and not this one")
+    add(
+        "--against",
+        metavar="TEXT",
+        help="explain why the caption and not this one: the difference of their "
+        "log-probabilities, where their words differ",
+    )
+    add(
+        "--phrases",
+        metavar="PHRASE,...",
+        help='explain each of these as one, as "a red shirt,riding a bike"; those that '
+        "a caption lacks are named",
+    )
+    add("--sentence", action="store_true", help="explain the whole caption as one")
 
 
 def add_look_options(parser: argparse.ArgumentParser) -> None:

@@ -132,18 +132,14 @@ def subtract(
             values[mine] += sign * getattr(e, name)
         columns = alignment.columns[caption][: e.preceding_words.shape[1]]
         words[np.ix_(mine, columns)] += sign * e.preceding_words
-    logits, image = total["log_probabilities"], total["features"].sum((1, 2, 3))
-    is_balanced = np.isfinite(whole.lost).all()
-    lost = np.stack(
-        [logits - words.sum(1) - image, image - total["pixels"].sum((1, 2, 3))], axis=1
-    )
+    logits = total["log_probabilities"]
     steps, lengths = zip(*(block.merged for block in blocks), strict=True)
     return replace(
         whole,
         **{name: values.astype("float32") for name, values in total.items()},
         preceding_words=words.astype("float32"),
         logits=logits.astype("float32"),
-        lost=lost if is_balanced else np.full_like(lost, np.nan),
+        lost=_lost(whole, words, **total),
         caption=captions[0].text,
         against=captions[1].text,
         words=tuple(_named(captions, block) for block in blocks),
@@ -153,6 +149,16 @@ def subtract(
         attention=None,
         beta=None,
     )
+
+
+def _lost(whole: Explanation, words, pixels, features, log_probabilities) -> np.ndarray:
+    """Returns what is missing to the differences (R, 2); NaN as in the whole."""
+    image = features.sum((1, 2, 3))
+    lost = np.stack(
+        [log_probabilities - words.sum(1) - image, image - pixels.sum((1, 2, 3))],
+        axis=1,
+    )
+    return lost if np.isfinite(whole.lost).all() else np.full_like(lost, np.nan)
 
 
 def _named(captions: tuple[Sentence, Sentence], block: Block) -> str:

@@ -191,16 +191,9 @@ def explain_encoded(
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
     )
+    given = (encoded.features, tokens, spans, contrast, of_probability)
     stages = {
-        operations: explain_decoder(
-            captioner,
-            operations,
-            encoded.features,
-            tokens,
-            spans,
-            contrast,
-            of_probability,
-        )
+        operations: explain_decoder(captioner, operations, *given)
         for operations in {method.operations for method in chosen.values()}
     }
     sentence = captioner.sentence(tokens)
