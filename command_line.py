@@ -180,9 +180,9 @@ def fill_options(kind: type[Options], parsed: argparse.Namespace, **changes) -> 
     )
 
 
-def split_names(text: str) -> list[str]:
-    """Reads NAME,NAME,..."""
-    return text.split(",")
+def split_names(text: str | None) -> list[str] | None:
+    """Reads NAME,NAME,...; None for none."""
+    return None if text is None else text.split(",")
 
 
 def print_beside(line: str) -> None:

@@ -6,157 +6,31 @@ python explain_image.py photo.jpg
 import functools
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import quiet_start  # noqa: F401
 import report
 from command_line import (
-    DEFAULT_MODEL,
-    MODEL_HELP,
     WHOLE,
-    Part,
-    add_existing_options,
-    fill_options,
-    make_parser,
-    part,
-    positive,
     print_beside,
     run_script,
     split_names,
 )
-from dataset.images import ImageError, list_images, open_image
+from dataset.images import ImageError, Photograph, list_images, open_image
 from dataset.progress import progress
+from explain_options import ExplainOptions, parse
 from files.locks import locked, refuse_same
 from files.messages import FileError, WriteError, describe
-from files.reading import file_hash
 from files.writing import check_folder
-from models import BaseCaptioner, explain_each, load_captioner
+from models import BaseCaptioner, Explanation, explain_each, load_captioner
 from models.explainers.decoder_stage import contrast_token
+from models.explainers.difference import check_difference
 from models.explainers.explain import known_tokens
-from models.explainers.explanation import PRECISION
 from models.explainers.methods import choose_methods, choose_ways
-from models.explainers.rules import choose_rules
-from models.run_files import model_name
 from scoring.captioning import fingerprint
-from scoring.options import add_method_option, add_rule_options, way_settings
 
 INDEX = "index.html"  # in the output, of several photos
-
-
-@dataclass(frozen=True)
-class ExplainOptions:
-    """Which photos are explained, and how.
-
-    Attributes:
-        images: Files and folders.
-        model: The captioner, see `load_captioner`.
-        method: Names from METHODS separated by commas, or "all"; see
-            `choose_methods`.
-        lrp_preset: The encoder's rules in the method lrp; None for its own.
-        decoder_rules: The decoder's rules in LRP; None for its own.
-        precision: Of the way back through the encoder.
-        caption: The text to explain; the captioner's own if None.
-        words: These of it, separated by commas; all if None. Those that it lacks are
-            left out.
-        contrast: The word that each is compared with, if any.
-        beam_size: Of the search; the captioner's own if None.
-        resume: Whether to leave photos alone that are explained the same way.
-        overwrite: Whether to replace earlier explanations of the photos.
-        shard: The part of the photos that is explained.
-        note: A sentence to show below the captions, if any.
-        output: The folder to write.
-    """
-
-    images: tuple[str, ...]
-    model: str = DEFAULT_MODEL
-    method: str = "lrp"
-    lrp_preset: str | None = None
-    decoder_rules: str | None = None
-    precision: str = PRECISION
-    caption: str | None = None
-    words: str | None = None
-    contrast: str | None = None
-    beam_size: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-    shard: Part = WHOLE
-    note: str | None = None
-    output: Path = Path("explanations")
-
-    def settings_of(self, photo: Path, captioner: BaseCaptioner, weights: str) -> dict:
-        """Returns what the explanations of a photo depend on, as JSON keeps it.
-
-        Args:
-            photo: The file.
-            captioner: Is explained.
-            weights: Identifies the captioner, see `fingerprint`.
-        """
-        rules = choose_rules(captioner, self.lrp_preset, self.decoder_rules)
-        return {
-            "model": model_name(self.model),
-            "weights": weights,
-            "method": self.method,
-            "lrp_preset": rules.encoder,
-            **way_settings(rules, self.precision),
-            "caption": self.caption,
-            "words": self.words,
-            "contrast": self.contrast,
-            "beam_size": self.beam_size,
-            **({} if self.note is None else {"note": self.note}),
-            "photo": report.place_of(photo, self.output),
-            "bytes": photo.stat().st_size,
-            "content": file_hash(photo)[:16],
-        }
-
-
-def parse(argv: list[str] | None) -> ExplainOptions:
-    """Reads the command line."""
-    parser = make_parser(__doc__)
-    add = parser.add_argument
-    add(
-        "images",
-        nargs="+",
-        metavar="IMAGE",
-        help="a file, or a folder: the images in it, without its subfolders",
-    )
-    add("--model", default=DEFAULT_MODEL, help=MODEL_HELP)
-    add_method_option(parser, "method", "lrp")
-    add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
-    add(
-        "--words",
-        metavar="WORD,...",
-        help="explain only these words; those that a caption lacks are named",
-    )
-    add("--contrast", metavar="WORD", help="explain why each word and not this one")
-    add(
-        "--beam-size",
-        type=positive,
-        metavar="N",
-        help="beam size of the search; default: the model's own",
-    )
-    add_rule_options(parser)
-    add("--note", metavar="TEXT", help="a sentence to show below the captions")
-    add(
-        "--output",
-        type=Path,
-        default=Path("explanations"),
-        metavar="DIR",
-        help="a folder; each photo gets its own in it",
-    )
-    add(
-        "--shard",
-        type=part,
-        default=WHOLE,
-        metavar="INDEX/COUNT",
-        help="only a part of the photos; the whole with --resume then adds the index",
-    )
-    add_existing_options(
-        parser,
-        "skip photos explained the same way, explain the others",
-        "replace earlier explanations of these photos",
-    )
-    return fill_options(ExplainOptions, parser.parse_args(argv))
+Captioners = dict[str, BaseCaptioner]  # by name
 
 
 def list_photos(images: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -197,7 +71,7 @@ def name_pairs(
 
 
 def check_options(captioner: BaseCaptioner, options: ExplainOptions) -> None:
-    """Refuses what no photo can be explained with."""
+    """Refuses what no photo can be explained with by a captioner."""
     methods = choose_methods(options.method, captioner)
     choose_ways(
         captioner,
@@ -210,18 +84,21 @@ def check_options(captioner: BaseCaptioner, options: ExplainOptions) -> None:
         known_tokens(captioner, options.caption)
     if options.contrast is not None:
         contrast_token(captioner, options.contrast)
+    if options.against is not None:
+        chosen = (options.words, options.phrases, options.contrast, options.sentence)
+        check_difference(methods, *chosen)
+        known_tokens(captioner, options.against)
 
 
 def explain_photos(
-    captioner: BaseCaptioner,
+    captioners: Captioners,
     pairs: list[tuple[Path, Path]],
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
     paths, problems = [], []
-    explain = functools.partial(
-        explain_photo, captioner, fingerprint(captioner), options
-    )
+    weights = ",".join(map(fingerprint, captioners.values()))
+    explain = functools.partial(explain_photo, captioners, weights, options)
     for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
             caption, written = explain(photo, folder)
@@ -238,7 +115,7 @@ def explain_photos(
 
 
 def explain_photo(
-    captioner: BaseCaptioner,
+    captioners: Captioners,
     weights: str,
     options: ExplainOptions,
     photo: Path,
@@ -247,33 +124,48 @@ def explain_photo(
     """Explains a photo unless it is to be resumed and is whole; returns its caption.
 
     Args:
-        captioner: Describes the photo, and is explained.
-        weights: Identifies the captioner.
+        captioners: Describe the photo, and are explained.
+        weights: Identifies the captioners.
         options: Say how.
         photo: The file.
         folder: Of its explanations.
     """
     image = open_image(photo)
-    settings = options.settings_of(photo, captioner, weights)
+    settings = options.settings_of(photo, next(iter(captioners.values())), weights)
     if options.resume:
         caption = report.finished_caption(folder, settings, str(photo))
         if caption is not None:
             return caption, []
-    explanations = explain_each(
+    found = {
+        name: explain_by(captioner, image, options)
+        for name, captioner in captioners.items()
+    }
+    with locked(folder, is_folder=True):
+        paths = report.write_photo(
+            folder, found, settings, options.look, options.figure_format
+        )
+    return report.joined_captions(found.values()), paths
+
+
+def explain_by(
+    captioner: BaseCaptioner, image: Photograph, options: ExplainOptions
+) -> list[Explanation]:
+    """Explains a photo by one captioner with every method."""
+    return explain_each(
         captioner,
         image,
         choose_methods(options.method, captioner),
         options.caption,
-        None if options.words is None else split_names(options.words),
+        split_names(options.words),
         options.contrast,
         options.beam_size,
         options.lrp_preset,
         options.decoder_rules,
         options.precision,
+        split_names(options.phrases),
+        options.sentence,
+        options.against,
     )
-    with locked(folder, is_folder=True):
-        paths = report.write_photo(folder, explanations, settings)
-    return explanations[0].caption, paths
 
 
 def run(options: ExplainOptions) -> Iterator[str]:
@@ -282,9 +174,10 @@ def run(options: ExplainOptions) -> Iterator[str]:
     yield from problems
     pairs = name_pairs(photos, options)
     check_folder(options.output)
-    captioner = load_captioner(options.model)
-    check_options(captioner, options)
-    paths, problems = explain_photos(captioner, pairs, options)
+    captioners = {name: load_captioner(name) for name in options.models}
+    for captioner in captioners.values():
+        check_options(captioner, options)
+    paths, problems = explain_photos(captioners, pairs, options)
     for path in paths:
         print(path)
     yield from problems
@@ -292,7 +185,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("explain_image.py", lambda: run(parse(argv)))
+    return run_script("explain_image.py", lambda: run(parse(argv, __doc__)))
 
 
 if __name__ == "__main__":

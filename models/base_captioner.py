@@ -44,11 +44,14 @@ class EncodedImage:
         pixels: RGB uint8 (H, W, 3).
         encoder_input: The preprocessed pixels, float32 (1, H, W, 3).
         features: (1, h, w, D).
+        photo: As it was given, upright in its own size, uint8 RGB; None if it is not
+            kept.
     """
 
     pixels: np.ndarray = field(repr=False)
     encoder_input: np.ndarray = field(repr=False)
     features: object = field(repr=False)
+    photo: np.ndarray | None = field(default=None, repr=False)
 
 
 class BaseCaptioner(keras.Model):

@@ -42,19 +42,27 @@ class Sentence:
         """The words as they are compared with others: lower-case, no punctuation."""
         return tuple(map(plain_word, self.words))
 
-    def places(self, steps: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the places of all tokens of some words.
+    def places(
+        self, steps: Sequence[int], lengths: Sequence[int] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the places of all tokens of some words or phrases.
 
         Args:
-            steps: The places of the words (R,).
+            steps: The places of the words, or of the phrases' first words (R,).
+            lengths: How many words each phrase has (R,); None for single words.
 
         Returns:
             The tokens' places (P,), and which of the R words each belongs to (P,).
         """
         steps = np.asarray(steps)
-        if self.word_of is None:
-            return steps, np.arange(len(steps))
-        found = [np.flatnonzero(self.word_of == step) for step in steps]
+        lengths = np.ones_like(steps) if lengths is None else np.asarray(lengths)
+        word_of = self.word_of
+        if word_of is None:
+            word_of = np.arange(len(self.tokens))
+        found = [
+            np.flatnonzero((word_of >= step) & (word_of < step + length))
+            for step, length in zip(steps, lengths, strict=True)
+        ]
         counts = [len(places) for places in found]
         return np.concatenate(found), np.repeat(np.arange(len(steps)), counts)
 
@@ -77,11 +85,17 @@ class Sentence:
         """
         return len(self.words) + self.has_pieces
 
-    def merge(self, values: np.ndarray, steps: Sequence[int], how=np.add) -> np.ndarray:
+    def merge(
+        self,
+        values: np.ndarray,
+        steps: Sequence[int],
+        lengths: Sequence[int] | None = None,
+        how: np.ufunc = np.add,
+    ) -> np.ndarray:
         """Merges values (P, ...) of the tokens of `places` for each word: (R, ...)."""
-        if self.word_of is None:
+        _, rows = self.places(steps, lengths)
+        if len(rows) == len(steps):
             return values
-        _, rows = self.places(steps)
         return how.reduceat(values, np.flatnonzero(np.diff(rows, prepend=-1)), axis=0)
 
     def sum_columns(self, values: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,6 +11,10 @@ from matplotlib.text import Text
 
 INK = "#1b1d22"
 QUIET = "#666b75"
+VECTOR = {  # pictures in them have 300 pixels an inch
+    "svg": {"dpi": 300, "metadata": {"Date": None}},
+    "pdf": {"dpi": 300, "metadata": {"CreationDate": None}},
+}
 
 
 def blank_page(width: float, height: float) -> Figure:
@@ -46,13 +51,28 @@ def show_at(
 
 def shrink(figure: Figure, text: Text, width: float) -> None:
     """Makes a text smaller until it is at most `width` inches wide."""
-    taken = text.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
-    if taken > width:
-        text.set_size(text.get_size() * width / taken)
+    renderer = figure.canvas.get_renderer()
+    for _ in range(3):  # letters of small sizes are not narrower in proportion
+        taken = text.get_window_extent(renderer).width / figure.dpi
+        if taken <= width:
+            return
+        text.set_size(0.99 * text.get_size() * width / taken)
 
 
 def png(figure: Figure) -> bytes:
     """Encodes the page as a PNG."""
+    return encode(figure, "png")
+
+
+def encode(figure: Figure, kind: str) -> bytes:
+    """Encodes the page; the same page gives the same bytes.
+
+    Args:
+        figure: The page.
+        kind: png, svg or pdf. Text in a PDF can be searched; in an SVG it is drawn.
+    """
+    options = VECTOR.get(kind, {})
     file = BytesIO()
-    figure.savefig(file, format="png")
+    with matplotlib.rc_context({"svg.hashsalt": "page", "pdf.fonttype": 42}):
+        figure.savefig(file, format=kind, **options)
     return file.getvalue()

@@ -1,43 +1,46 @@
-"""Figures of one explanation: heatmaps over the photo, and words over words."""
+"""Figure of one explanation: heatmaps over the photo. And the files of figures."""
 
 import math
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
+from PIL import Image
 
+from files.pictures import shrunk
 from files.writing import write_whole
-from report.canvas import INK, QUIET, axes_at, blank_page, png, show_at, shrink, text_at
-from report.checks import check_explanation, num_read
+from report.canvas import QUIET, blank_page, encode, show_at, shrink, text_at
+from report.checks import check_explanation, row_of
+from report.look import USUAL, Look
 from report.overlays import (
     ATTENTION_COLOURS,
-    OPPOSES,
-    RELEVANCE_COLOURS,
-    SUPPORTS,
     attention_overlay,
     heatmaps,
     on_white,
     overlay,
+    photo_of,
+    stretched,
 )
+from report.word_figure import word_relevance_figure
 from report.wording import (
     VISUAL_SHARE,
+    likelihood,
     mean_probability,
     method_label,
     number,
-    percent,
     sureness,
 )
 
 MAX_COLUMNS = 8
-MAX_NUMBERED_WORDS = 14
+FORMATS = ("png", "svg", "pdf")
+NAMES = ("heatmaps", "preceding_words")
+
+# Pixels of the longer side.
+LARGE = 960
+SMALL = 480
 
 # Inches.
 TILE = 1.5
@@ -46,23 +49,26 @@ ROW_GAP = 0.2
 LABEL = 0.44
 MARGIN = 0.3
 FOOTER = 0.74
-CELL = 0.62
 
 
-def heatmap_figure(explanation, captioner: str | None = None) -> Figure:
+def heatmap_figure(
+    explanation, captioner: str | None = None, look: Look = USUAL
+) -> Figure:
     """Draws the photo with its caption, then each word's relevance and attention.
 
     Every word stands over two pictures: the signed relevance of the pixels (summed
-    over channels, lightly smoothed, clipped at the word's own 99.5th percentile of
-    absolute relevance; red supports the word, blue opposes it) and below it the
-    attention, if there is any (interpolated; the largest weight in full colour).
+    over channels, lightly smoothed, clipped at the 99.5th percentile of absolute
+    relevance; red supports the word, blue opposes it) and below it the attention, if
+    there is any (interpolated; the largest weight in full colour). The photo has its
+    own proportions.
 
     Args:
         explanation: An explanation of one caption.
         captioner: The name of the model, if it is to stand below the caption.
+        look: The colours, and whether each word or the caption has a scale.
 
     Returns:
-        A figure that belongs to no window; `figure.savefig(path)` saves it.
+        A figure that belongs to no window; `write_figure(figure, path)` saves it.
 
     Raises:
         ValueError: If the explanation's arrays do not fit its words and photo.
@@ -73,13 +79,64 @@ def heatmap_figure(explanation, captioner: str | None = None) -> Figure:
     _write_title(figure, explanation, captioner)
     left, bottom = page.corner(0, 0)
     side = (page.across(page.layers), page.down(page.layers))
-    show_at(figure, explanation.image, left, bottom, side)
-    _label(figure, left, bottom + side[1], "photo", "as the model sees it")
-    relevance = heatmaps(explanation.pixels)
+    show_at(figure, shrunk(photo_of(explanation), LARGE), left, bottom, side)
+    height, width = explanation.image.shape[:2]
+    seen = f"the model sees {width}x{height} pixels"
+    _label(figure, left, bottom + side[1], ("photo", seen), side[0])
+    pictures = _Pictures(explanation, look)
     for index in range(len(explanation.words)):
-        _draw_word(figure, page, explanation, relevance[index], index)
-    _draw_legend(figure, page, explanation)
+        _draw_word(figure, page, explanation, pictures, index)
+    _draw_legend(figure, page, explanation, look)
     return figure
+
+
+def word_picture(explanation, word: str | int, look: Look = USUAL) -> Image.Image:
+    """Draws the relevance of one word over the photograph in its own size.
+
+    Args:
+        explanation: An explanation of one caption.
+        word: One of its words, or its place in the caption, from 0.
+        look: The colours, and whether the word or the caption has the scale.
+
+    Returns:
+        An RGB picture of the size of `explanation.photo`, or of `explanation.image`
+        if the photograph is not kept; `picture.save(path)` saves it.
+
+    Raises:
+        ValueError: There is no such word, or it is there several times.
+    """
+    check_explanation(explanation)
+    row, photo = row_of(explanation, word), photo_of(explanation)
+    heat = heatmaps(explanation.pixels)  # (R, H, W)
+    limit = look.limits(heat)[row]
+    heat = stretched(heat[row], photo.shape[:2])
+    return Image.fromarray(overlay(photo, heat, limit, look.colours))
+
+
+class _Pictures:
+    """The pictures of every word, over a small photo.
+
+    Args:
+        explanation: Has the words.
+        look: How they are coloured.
+    """
+
+    def __init__(self, explanation, look: Look):
+        self._photo, self._look = shrunk(photo_of(explanation), SMALL), look
+        self._heat = heatmaps(explanation.pixels)  # (R, H, W)
+        self._limits = look.limits(self._heat)
+        self._attention = explanation.attention
+        has_any = self._attention is not None
+        self._largest = look.largest(self._attention) if has_any else None
+
+    def relevance(self, row: int) -> np.ndarray:
+        """Returns the photo under the relevance of a word."""
+        heat = stretched(self._heat[row], self._photo.shape[:2])
+        return overlay(self._photo, heat, self._limits[row], self._look.colours)
+
+    def attention(self, row: int) -> np.ndarray:
+        """Returns the photo under the attention of a word."""
+        return attention_overlay(self._photo, self._attention[row], self._largest)
 
 
 @dataclass(frozen=True)
@@ -138,7 +195,7 @@ def _page(explanation) -> _Page:
     cells = len(explanation.words) + layers
     rows = math.ceil(cells / MAX_COLUMNS)
     columns = math.ceil(cells / rows)
-    height, width = explanation.image.shape[:2]
+    height, width = photo_of(explanation).shape[:2]
     lines = len(_title_lines(explanation.caption, _width(columns)))
     return _Page(rows, columns, layers, TILE * height / width, 0.32 * lines + 0.46)
 
@@ -158,49 +215,53 @@ def _write_title(figure: Figure, explanation, captioner: str | None) -> None:
         sureness(captioner, mean_probability(explanation)),
         f"explained word by word with {method_label(explanation)}",
     )
-    for index, fact in enumerate(facts):
+    for index, fact in enumerate(filter(None, facts)):
         bottom = top - 0.32 * len(lines) - 0.12 - 0.18 * index
         line = text_at(figure, MARGIN, bottom, fact, size=10, color=QUIET)
         shrink(figure, line, width - 2 * MARGIN)
 
 
-def _label(figure: Figure, left: float, bottom: float, word: str, facts: str) -> None:
-    """Writes a word and its facts above a picture, the word as large as fits."""
+def _label(
+    figure: Figure, left: float, bottom: float, texts: tuple[str, str], width: float
+) -> None:
+    """Writes a word and its facts above a picture, as large as fits."""
+    word, facts = texts
     name = text_at(figure, left, bottom + 0.22, word, size=13, weight="bold")
-    shrink(figure, name, TILE)
-    text_at(figure, left, bottom + 0.07, facts, size=8, color=QUIET)
+    below = text_at(figure, left, bottom + 0.07, facts, size=8, color=QUIET)
+    for text in (name, below):
+        shrink(figure, text, width)
 
 
-def _draw_word(figure: Figure, page: _Page, explanation, relevance, index) -> None:
+def _draw_word(
+    figure: Figure, page: _Page, explanation, pictures: _Pictures, index: int
+) -> None:
     """Draws one word's cell: label, heatmap and, below it, attention."""
     row, column = divmod(index + page.layers, page.columns)
     left, bottom = page.corner(row, column)
     size = (TILE, page.tile_height)
-    photo = explanation.image
     if explanation.attention is not None:
-        attention = attention_overlay(photo, explanation.attention[index])
-        show_at(figure, attention, left, bottom, size)
+        show_at(figure, pictures.attention(index), left, bottom, size)
     upper = bottom + page.down(page.layers) - page.tile_height
-    show_at(figure, overlay(photo, relevance), left, upper, size)
-    facts = f"p {percent(math.exp(explanation.log_probabilities[index]))}"
+    show_at(figure, pictures.relevance(index), left, upper, size)
+    facts = likelihood(explanation, index)
     if explanation.beta is not None:
         facts += f"   {VISUAL_SHARE} {number(1 - explanation.beta[index])}"
     word = explanation.words[index]
-    _label(figure, left, upper + page.tile_height, word, facts)
+    _label(figure, left, upper + page.tile_height, (word, facts), TILE)
 
 
-def _draw_legend(figure: Figure, page: _Page, explanation) -> None:
+def _draw_legend(figure: Figure, page: _Page, explanation, look: Look) -> None:
     """Draws the colour bars and says what the numbers mean."""
     second = MARGIN + 2 * (TILE + GAP)
     bars = [
-        _Bar(
-            MARGIN, 2 * TILE - GAP, RELEVANCE_COLOURS, "opposes the word", "supports it"
-        ),
+        _Bar(MARGIN, 2 * TILE - GAP, look.colours, "opposes the word", "supports it"),
         _Bar(second, TILE, ATTENTION_COLOURS, "no attention", "most"),
     ]
     for bar in bars[: page.layers]:
         _draw_bar(figure, bar)
-    notes = ["p: probability", "one scale per word"]
+    scale = "one scale for all words" if look.is_shared else "one scale per word"
+    is_one = explanation.against is None
+    notes = ["p: probability" if is_one else "times: likelier than the other", scale]
     if explanation.beta is not None:
         notes.insert(1, f"{VISUAL_SHARE}: share of the image's attention")
     note = "  ·  ".join(notes)
@@ -228,122 +289,50 @@ def _draw_bar(figure: Figure, bar: _Bar) -> None:
     text_at(figure, right, MARGIN + 0.37, bar.high, ha="right", **style)
 
 
-def word_relevance_figure(explanation) -> Figure:
-    """Draws the relevance of every preceding word for every predicted word.
-
-    Rows are the predicted words, columns what was read before: the start token, then
-    the caption. One signed scale, symmetric about zero, holds for the whole matrix.
-
-    Args:
-        explanation: An explanation of one caption.
-
-    Returns:
-        A figure that belongs to no window; `figure.savefig(path)` saves it.
-
-    Raises:
-        ValueError: If the explanation's arrays do not fit its words and photo.
-    """
-    check_explanation(explanation)
-    words, words_read = explanation.words, explanation.words_read
-    breadth, height = CELL * len(words_read), CELL * len(words)
-    left = 0.3 + 0.105 * max(map(len, words))
-    below = 0.3 + 0.08 * max(map(len, words_read))
-    width = max(left + breadth + 0.95, 5.2)
-    figure = blank_page(width, below + height + 0.95)
-    axes = axes_at(figure, left, below, (breadth, height))
-    matrix = np.asarray(explanation.preceding_words, dtype=np.float64)
-    past = np.arange(len(words_read)) < num_read(explanation)[:, None]  # (R, T)
-    mesh = _draw_matrix(axes, matrix, past)
-    _rule_cells(axes, past)
-    _name_words(axes, words, words_read)
-    if len(words_read) <= MAX_NUMBERED_WORDS:
-        _number_cells(axes, matrix, past, 0.6 * mesh.norm.vmax)
-    _draw_scale(figure, mesh, left + breadth + 0.18, below, height)
-    _title_words(figure, explanation)
-    return figure
-
-
-def _draw_matrix(axes: Axes, matrix: np.ndarray, past: np.ndarray) -> AxesImage:
-    """Colours what had been read, symmetrically about zero."""
-    shown = np.ma.masked_where(~past | ~np.isfinite(matrix), matrix)
-    limit = np.abs(shown.filled(0)).max() or 1.0
-    ends = np.divide([OPPOSES, (255, 255, 255), SUPPORTS], 255)
-    colours = LinearSegmentedColormap.from_list("relevance", ends)
-    return axes.imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
-
-
-def _rule_cells(axes: Axes, past: np.ndarray) -> None:
-    """Frames the cells of what had been read and nothing else."""
-    frame = {"fill": False, "edgecolor": "#dfe1e6", "linewidth": 0.8}
-    for row, column in np.argwhere(past):
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **frame))
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0)
-
-
-def _name_words(axes: Axes, words: Sequence[str], words_read: Sequence[str]) -> None:
-    style = {"color": INK, "size": 11, "parse_math": False}
-    axes.set_yticks(range(len(words)), words, weight="bold", **style)
-    axes.set_xticks(
-        range(len(words_read)), words_read, rotation=40, ha="right", va="top", **style
-    )
-    axes.tick_params(axis="x", pad=2)
-
-
-def _number_cells(
-    axes: Axes, matrix: np.ndarray, past: np.ndarray, dark: float
-) -> None:
-    """Writes the relevance into its cell, light on dark."""
-    for row, column in np.argwhere(past):
-        value = matrix[row, column]
-        axes.text(
-            column,
-            row,
-            number(value),
-            ha="center",
-            va="center",
-            size=9,
-            color="white" if abs(value) > dark else INK,
-        )
-
-
-def _draw_scale(figure: Figure, mesh, left: float, bottom: float, side: float) -> None:
-    size = (0.11, min(side, 2.4))
-    bar = figure.colorbar(mesh, cax=axes_at(figure, left, bottom, size))
-    limit = mesh.norm.vmax
-    bar.set_ticks([-limit, 0, limit], labels=[number(v) for v in (-limit, 0, limit)])
-    bar.ax.tick_params(length=0, labelsize=8, labelcolor=QUIET)
-    bar.outline.set_visible(False)
-
-
-def _title_words(figure: Figure, explanation) -> None:
-    top = figure.get_size_inches()[1] - MARGIN
-    title = "Relevance of the preceding words"
-    text_at(figure, MARGIN, top - 0.17, title, size=15, weight="bold")
-    label = method_label(explanation)
-    note = f"rows: predicted words · columns: words before them · {label}"
-    text_at(figure, MARGIN, top - 0.42, note, size=9, color=QUIET)
-
-
 def write_pictures(
-    explanation, folder: str | Path, captioner: str | None = None
+    explanation,
+    folder: str | Path,
+    captioner: str | None = None,
+    look: Look = USUAL,
+    figure_format: str = FORMATS[0],
 ) -> list[Path]:
-    """Writes `heatmaps.png` and `preceding_words.png`, each whole or not at all.
+    """Writes `heatmaps` and `preceding_words`, each whole or not at all.
 
     Args:
         explanation: An explanation of one caption.
         folder: Where to write; made if it is missing.
-        captioner: See `heatmap_figure`.
+        captioner: See `heatmap_figure`, as `look`.
+        look: The colours.
+        figure_format: One of FORMATS, which is the suffix.
 
     Returns:
         The two paths.
     """
-    figures = {
-        "heatmaps.png": heatmap_figure(explanation, captioner),
-        "preceding_words.png": word_relevance_figure(explanation),
-    }
+    figures = (
+        heatmap_figure(explanation, captioner, look),
+        word_relevance_figure(explanation, look),
+    )
     return [
-        write_whole(Path(folder) / name, png(figure))
-        for name, figure in figures.items()
+        write_figure(figure, Path(folder) / f"{name}.{figure_format}")
+        for name, figure in zip(NAMES, figures, strict=True)
     ]
+
+
+def write_figure(figure: Figure, path: str | Path) -> Path:
+    """Writes a figure in the format that the suffix of its path names.
+
+    Args:
+        figure: Of this module, or any other of matplotlib.
+        path: Ends in .png, .svg or .pdf.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: The suffix is another one.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
+        expected = ", ".join(f".{known}" for known in FORMATS)
+        raise ValueError(f"{path} is no name of a figure; expected one of {expected}.")
+    return write_whole(path, encode(figure, kind))

@@ -5,36 +5,36 @@ import html
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from files.pictures import photo_jpeg, shrunk
 from files.writing import write_whole
-from report.checks import check_explanation, num_read
+from report.checks import check_explanation, lengths_of, num_read
+from report.look import USUAL, Look
 from report.overlays import (
     ATTENTION_COLOURS,
-    PHOTO_STRENGTH,
-    RELEVANCE_COLOURS,
+    CLIPPED_PERCENTILE,
     attention_levels,
     heatmaps,
-    on_white,
     palette_png,
-    photo_jpeg,
+    photo_of,
     relevance_levels,
 )
+from report.page_parts import fill, page_style, words_script
 from report.wording import (
     VISUAL_SHARE,
+    likelihood,
     mean_probability,
     method_label,
     number,
-    percent,
     sureness,
 )
 
 TEMPLATE = Path(__file__).with_name("template.html")
-STYLE = Path(__file__).with_name("page.css")
-WORDS_SCRIPT = Path(__file__).with_name("words.js")
+LONGEST_SIDE = 1000  # pixels of the photograph
 COLUMNS = (
     "word",
     "probability",
@@ -51,8 +51,9 @@ COLUMNS = (
 def write_report(
     path: str | Path,
     photos: Sequence[Sequence],
-    captioner: str | None = None,
+    captioner: str | Sequence[str] | None = None,
     note: str | None = None,
+    look: Look = USUAL,
 ) -> Path:
     """Writes a page that needs no network and no other file.
 
@@ -61,68 +62,75 @@ def write_report(
 
     Args:
         path: The page to write.
-        photos: For each photo its explanations, one per method.
-        captioner: The name of the model.
-        note: A sentence of the user, below the caption.
+        photos: See `report_page`, as the others.
+        captioner: The name of the model, or one for each photo.
+        note: A sentence.
+        look: The colours.
 
     Returns:
         The path.
-
-    Raises:
-        ValueError: If there is nothing to show, or arrays do not fit their words.
     """
-    page = report_page(photos, captioner, note)
+    page = report_page(photos, captioner, note, look)
     return write_whole(path, page.encode("utf-8"))
 
 
 def report_page(
-    photos: Sequence[Sequence], captioner: str | None = None, note: str | None = None
+    photos: Sequence[Sequence],
+    captioner: str | Sequence[str] | None = None,
+    note: str | None = None,
+    look: Look = USUAL,
 ) -> str:
-    """Returns the page of `write_report`."""
+    """Returns a page that needs no network and no other file.
+
+    Args:
+        photos: For each photo its explanations, one per method.
+        captioner: The name of the model. Or one for each photo, where the photos are
+            one that several captioners describe: they lie beside each other.
+        note: A sentence of the user, below the caption.
+        look: The colours, and whether each word or the caption has a scale.
+
+    Raises:
+        ValueError: If there is nothing to show, or arrays do not fit their words.
+    """
     if not photos or not all(photos):
         raise ValueError(
             "Expected at least one photo and one explanation for each, received "
             f"{[len(explanations) for explanations in photos]} explanations."
         )
-    records = [photo_record(photo, captioner, note) for photo in photos]
-    return _fill(
+    is_one = captioner is None or isinstance(captioner, str)
+    names = [captioner] * len(photos) if is_one else captioner
+    records = [
+        photo_record(photo, name, note, look)
+        for photo, name in zip(photos, names, strict=True)
+    ]
+    return fill(
         TEMPLATE.read_text(encoding="utf-8"),
         {
             "title": html.escape(photos[0][0].caption),
-            "style": page_style(),
+            "style": page_style(look),
             "words_script": words_script(),
-            "data": script_json({"photos": records}),
+            "hint": _hint(look),
+            "data": script_json(
+                {"photos": records, "beside": not is_one, **_levels(look)}
+            ),
             "numbers": "\n".join(_number_tables(record) for record in records),
         },
     )
 
 
-def page_style() -> str:
-    """Returns the style sheet of the report, which the live page begins with."""
-    return _fill(
-        STYLE.read_text(encoding="utf-8"),
-        {
-            "photo_strength": str(PHOTO_STRENGTH),
-            "relevance_gradient": _gradient(RELEVANCE_COLOURS),
-            "attention_gradient": _gradient(ATTENTION_COLOURS),
-        },
-    )
-
-
-def words_script() -> str:
-    """Returns the script that draws one word, of the report and of the live page."""
-    return WORDS_SCRIPT.read_text(encoding="utf-8")
-
-
 def photo_record(
-    explanations: Sequence, captioner: str | None = None, note: str | None = None
+    explanations: Sequence,
+    captioner: str | None = None,
+    note: str | None = None,
+    look: Look = USUAL,
 ) -> dict:
     """Gathers what the page needs of one photo; pictures are stored once each.
 
     Args:
         explanations: The explanations of one photo, one per method.
-        captioner: See `write_report`, as `note`.
+        captioner: See `write_report`, as the others.
         note: A sentence.
+        look: The colours.
 
     Returns:
         A record for JSON; a word's `heatmap` and `attention` (None for a decoder
@@ -131,7 +139,8 @@ def photo_record(
     for explanation in explanations:
         check_explanation(explanation)
     first = explanations[0]
-    methods = [_method_record(explanation) for explanation in explanations]
+    photo = shrunk(photo_of(first), LONGEST_SIDE)
+    methods = [_method_record(explanation, look) for explanation in explanations]
     words = [word for method in methods for word in method["words"]]
     pictures = [word[view] for word in words for view in ("heatmap", "attention")]
     images = [picture for picture in dict.fromkeys(pictures) if picture is not None]
@@ -139,9 +148,9 @@ def photo_record(
     for word in words:
         word |= {view: places[word[view]] for view in ("heatmap", "attention")}
     return {
-        "image": data_uri("jpeg", photo_jpeg(first.image)),
-        "height": first.image.shape[0],
-        "width": first.image.shape[1],
+        "image": data_uri("jpeg", photo_jpeg(photo)),
+        "height": photo.shape[0],
+        "width": photo.shape[1],
         "facts": sureness(captioner, mean_probability(first)),
         "note": note or "",
         "images": images,
@@ -149,39 +158,50 @@ def photo_record(
     }
 
 
-def _method_record(explanation) -> dict:
-    relevance = heatmaps(explanation.pixels)
-    rows = range(len(explanation.words))
+def _method_record(explanation, look: Look) -> dict:
+    relevance = heatmaps(explanation.pixels)  # (R, H, W)
+    limits = look.limits(relevance)
+    words = []
+    for row, (heat, limit) in enumerate(zip(relevance, limits, strict=True)):
+        levels = relevance_levels(heat, limit)
+        pictures = {
+            "heatmap": data_uri("png", palette_png(levels, look.colours)),
+            "attention": _attention_picture(explanation, row, look),
+        }
+        record = _word_record(explanation, row) | {"limit": _finite(limit)}
+        words.append(record | pictures)
     return {
         "name": explanation.method,
         "label": method_label(explanation),
+        "additive": bool(explanation.is_additive),
+        "compares": explanation.against is not None,
         "caption": explanation.caption,
         "sentence": _sentence(explanation),
-        "words": [_word_record(explanation, relevance[row], row) for row in rows],
+        "words": words,
     }
 
 
-def _word_record(explanation, relevance: np.ndarray, row: int) -> dict:
-    """Gathers one word's pictures, numbers and balance."""
+def _word_record(explanation, row: int) -> dict:
+    """Gathers one word's numbers and balance."""
     beta = None if explanation.beta is None else _finite(explanation.beta[row])
-    heatmap = palette_png(relevance_levels(relevance), RELEVANCE_COLOURS)
     return {
         "word": explanation.words[row],
         "step": int(explanation.steps[row]),
-        "probability": math.exp(explanation.log_probabilities[row]),
+        "length": int(lengths_of(explanation)[row]),
+        "probability": math.exp(min(explanation.log_probabilities[row], 700)),
+        "likelihood": likelihood(explanation, row),
         "beta": beta,
         "preceding": [_finite(value) for value in _preceding(explanation, row)],
         "balance": balance(explanation, row),
-        "heatmap": data_uri("png", heatmap),
-        "attention": _attention_picture(explanation, row),
     }
 
 
-def _attention_picture(explanation, row: int) -> str | None:
+def _attention_picture(explanation, row: int, look: Look) -> str | None:
     if explanation.attention is None:
         return None
     size = explanation.image.shape[:2]
-    levels = attention_levels(explanation.attention[row], *size)
+    largest = look.largest(explanation.attention)
+    levels = attention_levels(explanation.attention[row], *size, largest)
     return data_uri("png", palette_png(levels, ATTENTION_COLOURS))
 
 
@@ -221,8 +241,8 @@ def _preceding(explanation, row: int) -> np.ndarray:
 
 
 def _sentence(explanation) -> list[str]:
-    """Returns the start token and all words of the caption."""
-    if explanation.has_pieces:
+    """Returns the start token and all words of the caption, or of both captions."""
+    if explanation.has_pieces or explanation.against is not None:
         return list(explanation.words_read)
     return [explanation.words_read[0], *explanation.caption.split()]
 
@@ -243,14 +263,23 @@ def script_json(record: dict) -> str:
     return re.sub(r"[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _gradient(colours: np.ndarray) -> str:
-    """Writes every seventh colour of a table, on white, as stops of a gradient."""
-    return ", ".join(f"rgb({r} {g} {b})" for r, g, b in on_white(colours)[::7])
+def _levels(look: Look) -> dict:
+    """Returns what the page adds maps up with."""
+    return {
+        "colours": look.colours.tolist(),
+        "percentile": CLIPPED_PERCENTILE,
+        "shared": look.is_shared,
+    }
 
 
-def _fill(template: str, values: Mapping[str, str]) -> str:
-    """Replaces every @@name@@ in one pass, so that no value is read again."""
-    return re.sub(r"@@(\w+)@@", lambda match: values[match[1]], template)
+def _hint(look: Look) -> str:
+    """Says what the colours mean."""
+    hint = "Red supports the word, blue opposes it."
+    if look.colour_map is not None:
+        hint = "The scale below the photo says which colour supports the word."
+    if look.is_shared:
+        hint += " All words have one scale: a pale word hardly reads the photo."
+    return hint
 
 
 def _number_tables(record: dict) -> str:
@@ -271,6 +300,6 @@ def _table(method: dict) -> str:
 def _table_row(word: dict) -> str:
     parts = [math.nan if part is None else part for part in word["balance"].values()]
     beta = math.nan if word["beta"] is None else word["beta"]
-    cells = [percent(word["probability"]), *map(number, (1 - beta, *parts))]
+    cells = [word["likelihood"].removeprefix("p "), *map(number, (1 - beta, *parts))]
     columns = "".join(f"<td>{cell}</td>" for cell in cells)
     return f"<tr><th scope='row'>{html.escape(word['word'])}</th>{columns}</tr>"

@@ -16,16 +16,26 @@ PHOTO_STRENGTH = 0.4
 CLIPPED_PERCENTILE = 99.5
 SMOOTHING = 0.008
 
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 _ZERO_LEVEL = 63
 
 
-def _relevance_colours() -> np.ndarray:
-    """Tables blue, transparent, red: the alpha grows with the absolute level."""
+def transparent_at_zero(colours: np.ndarray) -> np.ndarray:
+    """Adds alpha to a table of colours (127, 3): it grows with the absolute level.
+
+    Positive levels have odd alpha and negative ones even alpha, so that a level can be
+    read from the alpha alone, whatever the colours are: the page adds maps up so.
+    """
     strength = np.linspace(-1, 1, 2 * _ZERO_LEVEL + 1)
-    colours = np.where(strength[:, None] > 0, SUPPORTS, OPPOSES)
-    alpha = 230 * np.abs(strength) ** 0.8
-    return np.column_stack([colours, alpha]).round().astype(np.uint8)
+    alpha = (230 * np.abs(strength) ** 0.8).round().astype(np.uint8)
+    alpha = np.where(strength > 0, alpha | 1, alpha & 254)
+    return np.column_stack([colours, alpha]).astype(np.uint8)
+
+
+def _relevance_colours() -> np.ndarray:
+    """Tables blue, transparent, red."""
+    level = np.arange(2 * _ZERO_LEVEL + 1)[:, None]
+    return transparent_at_zero(np.where(level > _ZERO_LEVEL, SUPPORTS, OPPOSES))
 
 
 def _attention_colours() -> np.ndarray:
@@ -105,13 +115,16 @@ def relevance_levels(relevance: np.ndarray, limit: float | None = None) -> np.nd
     return np.rint(_ZERO_LEVEL * (1 + scaled)).astype(np.uint8)
 
 
-def attention_levels(attention: np.ndarray, height: int, width: int) -> np.ndarray:
+def attention_levels(
+    attention: np.ndarray, height: int, width: int, largest: float | None = None
+) -> np.ndarray:
     """Turns attention weights into rows of `ATTENTION_COLOURS`.
 
     Args:
         attention: Weights (h, w), not negative.
         height: Rows of the photo.
         width: Columns of the photo.
+        largest: The weight at full colour; by default the largest after interpolation.
 
     Returns:
         Levels (height, width), uint8, interpolated bicubically: 0 for no attention,
@@ -119,19 +132,22 @@ def attention_levels(attention: np.ndarray, height: int, width: int) -> np.ndarr
     """
     grid = Image.fromarray(np.asarray(attention, dtype=np.float32))
     fine = np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC))
-    largest = fine.max()
+    largest = fine.max() if largest is None else largest
     scaled = np.clip(fine / largest, 0, 1) if largest > 0 else np.zeros_like(fine)
     return np.rint((len(ATTENTION_COLOURS) - 1) * scaled).astype(np.uint8)
 
 
 def faded(photo: np.ndarray) -> np.ndarray:
     """Takes a photo's colour away and mixes it with white, float (H, W, 1)."""
-    grey = (np.asarray(photo, dtype=np.float64) @ _LUMINANCE)[..., None]
+    grey = (np.asarray(photo, dtype=np.float32) @ _LUMINANCE)[..., None]
     return 255 - PHOTO_STRENGTH * (255 - grey)
 
 
 def overlay(
-    photo: np.ndarray, relevance: np.ndarray, limit: float | None = None
+    photo: np.ndarray,
+    relevance: np.ndarray,
+    limit: float | None = None,
+    colours: np.ndarray = RELEVANCE_COLOURS,
 ) -> np.ndarray:
     """Lays signed relevance over the faded photo.
 
@@ -142,6 +158,7 @@ def overlay(
         photo: The photo (H, W, 3), uint8.
         relevance: Signed relevance (H, W), of any unit.
         limit: Absolute relevance at full colour; by default `relevance_limit`.
+        colours: RGBA of the 127 levels.
 
     Returns:
         A picture (H, W, 3), uint8.
@@ -154,20 +171,23 @@ def overlay(
             f"Expected relevance of the photo's size {photo.shape[:2]}, received "
             f"{relevance.shape}. Sum the relevance of pixels over their channels."
         )
-    return _blend(photo, RELEVANCE_COLOURS[relevance_levels(relevance, limit)])
+    return _blend(photo, colours[relevance_levels(relevance, limit)])
 
 
-def attention_overlay(photo: np.ndarray, attention: np.ndarray) -> np.ndarray:
+def attention_overlay(
+    photo: np.ndarray, attention: np.ndarray, largest: float | None = None
+) -> np.ndarray:
     """Lays attention weights over the faded photo, the largest in full colour.
 
     Args:
         photo: The photo (H, W, 3), uint8.
         attention: Weights (h, w), not negative.
+        largest: See `attention_levels`.
 
     Returns:
         A picture (H, W, 3), uint8.
     """
-    levels = attention_levels(attention, *photo.shape[:2])
+    levels = attention_levels(attention, *photo.shape[:2], largest)
     return _blend(photo, ATTENTION_COLOURS[levels])
 
 
@@ -179,7 +199,7 @@ def on_white(colours: np.ndarray) -> np.ndarray:
 
 def _blend(photo: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Paints RGBA colours (H, W, 4) over the faded photo."""
-    alpha = colours[..., 3:] / 255.0  # (H, W, 1)
+    alpha = colours[..., 3:] / np.float32(255)  # (H, W, 1)
     blended = (1 - alpha) * faded(photo) + alpha * colours[..., :3]
     return blended.round().astype(np.uint8)
 
@@ -195,8 +215,12 @@ def palette_png(levels: np.ndarray, colours: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def photo_jpeg(photo: np.ndarray) -> bytes:
-    """Encodes a photo (H, W, 3), uint8, as JPEG."""
-    file = BytesIO()
-    Image.fromarray(photo).save(file, format="JPEG", quality=92)
-    return file.getvalue()
+def stretched(relevance: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Stretches relevance (h, w) over a photo of a size (H, W), bilinearly."""
+    values = Image.fromarray(np.asarray(relevance, dtype=np.float32))
+    return np.asarray(values.resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def photo_of(explanation) -> np.ndarray:
+    """Returns the photograph in its own size; as the model saw it if it is not kept."""
+    return explanation.image if explanation.photo is None else explanation.photo

@@ -3,29 +3,28 @@
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from files.pictures import photo_jpeg, shrunk
 from files.reading import read_json
 from files.values import record, text
 from files.writing import holds_something, write_json, write_whole
-from report.figures import write_pictures
+from report.figures import FORMATS, NAMES, write_pictures
 from report.html_report import write_report
 from report.index_page import Card
-from report.overlays import photo_jpeg
+from report.look import USUAL, Look
+from report.overlays import photo_of
 from report.wording import mean_probability
 
 logger = logging.getLogger(__name__)
 FINISHED = "settings.json"
 NOTED_LATER = {"weights": "weights", "content": "photograph"}  # than version e42c30f
+LONGEST_SIDE = 1600  # pixels of the photograph
 ANEW = "Explain the photo anew with --overwrite."
 WRITTEN = (
-    "explanation.json",
-    "explanation.npz",
-    "heatmaps.png",
-    "preceding_words.png",
-    "photo.jpg",
-    "report.html",
+    *("explanation.json", "explanation.npz", "photo.jpg", "report.html"),
+    *(f"{name}.{kind}" for name in NAMES for kind in FORMATS),
 )
 
 
@@ -94,30 +93,42 @@ def in_use(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if holds_something(path)]
 
 
-def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Path]:
+def write_photo(
+    folder: Path,
+    explanations: Mapping[str, Sequence],
+    settings: dict,
+    look: Look = USUAL,
+    figure_format: str = FORMATS[0],
+) -> list[Path]:
     """Writes data, pictures and report of one photo; returns their paths.
 
-    Several methods lie in subfolders. The settings come last: where they are, the
-    folder is whole.
+    Several captioners lie in subfolders, and several methods in subfolders of these.
+    The settings come last: where they are, the folder is whole.
 
     Args:
         folder: The photo's folder.
-        explanations: One per method.
-        settings: What the explanations were asked for with, as JSON keeps it: the
-            captioner is `model`, a sentence to show is `note`.
+        explanations: By the captioner's name, one per method.
+        settings: What the explanations were asked for with, as JSON keeps it; a
+            sentence to show is `note`.
+        look: The colours.
+        figure_format: Of the figures, one of FORMATS.
     """
     _clear(folder)
     paths = []
-    for explanation in explanations:
-        below = folder / explanation.method if len(explanations) > 1 else folder
-        paths += explanation.save(below)
-        paths += write_pictures(explanation, below, settings["model"])
-    first = explanations[0]
-    write_whole(folder / "photo.jpg", photo_jpeg(first.image))
+    for captioner, place in _places(folder, list(explanations)).items():
+        several = len(explanations[captioner]) > 1
+        for explanation in explanations[captioner]:
+            below = place / explanation.method if several else place
+            paths += explanation.save(below)
+            paths += write_pictures(explanation, below, captioner, look, figure_format)
+    first = next(iter(explanations.values()))[0]
+    photo = shrunk(photo_of(first), LONGEST_SIDE)
+    write_whole(folder / "photo.jpg", photo_jpeg(photo))
     page, note = folder / "report.html", settings.get("note")
-    paths.append(write_report(page, [explanations], settings["model"], note))
+    groups, names = list(explanations.values()), list(explanations)
+    paths.append(write_report(page, groups, names, note, look))
     finished = {
-        "caption": first.caption,
+        "caption": joined_captions(groups),
         "probability": mean_probability(first),
         "settings": settings,
     }
@@ -125,16 +136,37 @@ def write_photo(folder: Path, explanations: Sequence, settings: dict) -> list[Pa
     return paths
 
 
+def joined_captions(explanations: Iterable[Sequence]) -> str:
+    """Returns the captions of a photo, one per captioner, as one line."""
+    return " / ".join(dict.fromkeys(group[0].caption for group in explanations))
+
+
+def _places(folder: Path, captioners: list[str]) -> dict[str, Path]:
+    """Returns the folder of each captioner: the last part of its name, if several."""
+    if len(captioners) == 1:
+        return {captioners[0]: folder}
+    places: dict[str, Path] = {}
+    for name in captioners:
+        possible = _possible_names(Path(name))
+        free = (
+            place for one in possible if (place := folder / one) not in places.values()
+        )
+        places[name] = next(free)
+    return places
+
+
 def _clear(folder: Path) -> None:
     """Removes an earlier explanation of the photo, and nothing else."""
     (folder / FINISHED).unlink(missing_ok=True)
-    of_methods = [path.parent for path in folder.glob("*/explanation.json")]
-    for below in (folder, *of_methods):
+    found = (folder.glob(f"{stars}explanation.json") for stars in ("*/*/", "*/", ""))
+    for below in [path.parent for paths in found for path in paths]:
         for name in WRITTEN:
             (below / name).unlink(missing_ok=True)
-    for below in of_methods:
-        if not any(below.iterdir()):
-            below.rmdir()
+        for empty in (below, below.parent):
+            if empty != folder and folder in empty.parents and not any(empty.iterdir()):
+                empty.rmdir()
+    for name in WRITTEN:
+        (folder / name).unlink(missing_ok=True)
 
 
 def finished_caption(folder: Path, settings: dict, photo: str) -> str | None:

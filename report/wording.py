@@ -33,19 +33,36 @@ def method_label(explanation) -> str:
     ]
     if any(named):
         label += f" ({', '.join(filter(None, named))})"
-    contrast = explanation.contrast
-    return label if contrast is None else f"{label}, rather than {contrast}"
+    other = explanation.contrast or explanation.against
+    return f"{label}, rather than {other}" if other else label
 
 
-def mean_probability(explanation) -> float:
-    """Returns how sure the captioner was: the mean probability of the words."""
-    return float(np.mean(np.exp(explanation.log_probabilities)))
+def mean_probability(explanation) -> float | None:
+    """Returns how sure the captioner was: the mean probability of the words.
+
+    Of the words of a phrase, whose probability is their product, it is the geometric
+    mean. It is None for a difference of two captions.
+    """
+    if explanation.against is not None:
+        return None
+    lengths = 1 if explanation.lengths is None else np.asarray(explanation.lengths)
+    return float(np.mean(np.exp(explanation.log_probabilities / lengths)))
 
 
-def sureness(captioner: str | None, probability: float) -> str:
+def sureness(captioner: str | None, probability: float | None) -> str:
     """Says how sure a captioner was of a caption, and names it if it has a name."""
-    sure = f"mean probability of the words {percent(probability)}"
-    return f"captioner {captioner} \N{MIDDLE DOT} {sure}" if captioner else sure
+    facts = [f"captioner {captioner}"] if captioner else []
+    if probability is not None:
+        facts.append(f"mean probability of the words {percent(probability)}")
+    return " \N{MIDDLE DOT} ".join(facts)
+
+
+def likelihood(explanation, row: int) -> str:
+    """Says how likely a word was, or how much likelier than the other caption's."""
+    likely = math.exp(min(explanation.log_probabilities[row], 700))
+    if explanation.against is None:
+        return f"p {percent(likely)}"
+    return f"{likely:.3g} times"
 
 
 def percent(share: float) -> str:

@@ -35,13 +35,15 @@ function visual(word) {
 
 // Lays a word's picture over the photo, and fills in what is said of it; returns what is
 // shown: the wanted view, or the other one for a word that lacks it.
-function drawWord(article, images, word, wanted) {
+function drawWord(article, images, word, wanted, compares = false) {
   const find = (selector) => article.querySelector(selector);
   const view = word[wanted] === null ? "heatmap" : wanted;
-  find(".stage .layer").src = images[word[view]];
-  find(".stage .layer").alt = `${view} of the word ${word.word}`;
+  const layer = find(".stage .layer");
+  layer.hidden = word[view] === null;
+  if (!layer.hidden) layer.src = images[word[view]];
+  layer.alt = `${view} of the word ${word.word}`;
   colourWords(find(".caption").children, word);
-  find(".detail").replaceChildren(...describe(word));
+  find(".detail").replaceChildren(...describe(word, compares));
   find(".views").hidden = word.attention === null;
   for (const button of find(".views").children)
     button.setAttribute("aria-pressed", button.dataset.view === view);
@@ -60,24 +62,25 @@ function listenToSlider(article) {
 
 // Chip 0 is the start token, chip j the word j - 1: the order of the relevance.
 function colourWords(chips, word) {
-  const { preceding: relevance, step } = word;
+  const { preceding: relevance, step, length } = word;
   const largest = Math.max(...relevance.map((value) => Math.abs(value ?? 0))) || 1;
   [...chips].forEach((chip, place) => {
     const value = relevance[place] ?? 0;
     const input = place < relevance.length;
     chip.classList.toggle("supports", input && value > 0);
     chip.classList.toggle("opposes", input && value < 0);
-    chip.classList.toggle("later", place > step + 1);
+    const chosen = place > step && place <= step + length;
+    chip.classList.toggle("later", place > step + length);
     chip.style.setProperty("--strength", Math.abs(value) / largest);
     chip.lastChild.textContent = input ? signed(relevance[place]) : "";
     chip.title = input ? `relevance for “${word.word}”: ${signed(relevance[place])}` : "";
     if (chip.tagName !== "BUTTON") return;
-    chip.setAttribute("aria-pressed", place === step + 1);
+    chip.setAttribute("aria-pressed", chosen);
     chip.tabIndex = place === step + 1 ? 0 : -1;
   });
 }
 
-function describe(word) {
+function describe(word, compares) {
   const meter = (label, share, text) => [
     element("span", {}, label),
     element("span", { class: "meter" },
@@ -87,21 +90,25 @@ function describe(word) {
   return [
     element("h2", {}, word.word),
     element("div", { class: "meters" },
-      ...meter("Probability", word.probability, percent(word.probability)),
+      ...(compares
+        ? [element("span", {}, "Likelier than the other"), element("span"), element("b", {}, `${Number(word.probability.toPrecision(3))} times`)]
+        : meter("Probability", word.probability, percent(word.probability))),
       ...(word.beta === null ? []
         : meter("From image attention, 1−β", visual(word), format(visual(word))))),
-    element("div", { class: "balance" }, ...balanceParts(word.balance)),
+    element("div", { class: "balance" }, ...balanceParts(word.balance, compares)),
   ];
 }
 
-function balanceParts(balance) {
+function balanceParts(balance, compares) {
+  const name = compares ? "difference" : "logit";
   if (balance.image === null) {
-    return [element("p", {}, "Logit ", element("b", {}, format(balance.logit)), ". "),
+    return [element("p", {}, `The ${name} is `, element("b", {}, format(balance.logit)), ". "),
       element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to the logit.")];
   }
   const names = ["image", "words", "lost"];
-  const lines = [element("h3", {}, "Where the word’s logit comes from"),
-    balanceBar(balance, names), equation(balance, names)];
+  const what = compares ? "the difference of the log-probabilities" : "the logit";
+  const lines = [element("h3", {}, `Where ${what} comes from`),
+    balanceBar(balance, names), equation(balance, names, name)];
   if (balance.pixels !== null) {
     lines.push(element("p", { class: "quiet" },
       `Of the image’s ${format(balance.image)}, the pixels received ${format(balance.pixels)}; ` +
@@ -131,12 +138,12 @@ function balanceBar(balance, names) {
     element("i", { class: "zero", style: `left: ${100 * -low / span}%` }));
 }
 
-function equation(balance, names) {
+function equation(balance, names, name) {
   const terms = names.map((name, place) => {
     const sign = balance[name] < 0 && format(balance[name]).startsWith("−") ? "− " : place ? "+ " : "";
     return element("span", {}, sign, element("i", { class: name }), name + " ",
       element("b", {}, format(Math.abs(balance[name]))));
   });
   return element("p", { class: "equation" },
-    element("span", {}, "logit ", element("b", {}, format(balance.logit)), " ="), ...terms);
+    element("span", {}, name + " ", element("b", {}, format(balance.logit)), " ="), ...terms);
 }

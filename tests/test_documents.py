@@ -1,11 +1,12 @@
 """The code in the documents runs, and their links lead somewhere."""
 
 import re
+import webbrowser
 
 import keras
 import numpy as np
 import pytest
-from conftest import planted_captioner, planted_photo
+from conftest import planted_captioner, planted_photo, tiny_captioner
 from documents import ROOT, blocks, run_block
 from PIL import Image
 
@@ -51,6 +52,23 @@ def test_the_readme(folder, monkeypatch):
     known = run_block("README.md", 1, {"model": model, "images": images})
     assert known["pixels"].shape == (1, 1, 9, 8, 3)
     assert known["others"].shape == (1, 2, 9, 8, 3)
+
+
+def test_explaining(folder, monkeypatch):
+    """All blocks, one after the other, on a machine without a browser."""
+
+    def find_no_browser():
+        raise webbrowser.Error
+
+    monkeypatch.setattr("webbrowser.get", find_no_browser)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    captioner = tiny_captioner()
+    monkeypatch.setattr("models.load_captioner", lambda name: captioner)
+    name, known = "docs/explaining.md", {"__name__": "page"}
+    for number in range(len(blocks(name))):
+        run_block(name, number, known)
+    assert known["why"].words == ("dog, not cat",)
+    assert (folder / "dog.png").is_file() and (folder / "figure.pdf").is_file()
 
 
 def anchors(text):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import tiny_captioner
 
+import report
 from dataset.images import ImageError
 from dataset.vocabulary import END
 from keras_lrp import __version__
@@ -13,6 +14,7 @@ from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import explain_decoder
 from models.explainers.explain import explain, explain_each
+from models.explainers.explanation import Explanation
 from models.explainers.methods import METHODS, RELEVANCE, weigh_channels
 
 PLAIN = Operations()
@@ -105,6 +107,66 @@ def test_chosen_words_equal_all_words(captioner, image):
         some.preceding_words, whole.preceding_words[rows], atol=1e-4
     )
     assert some.caption == TEXT
+
+
+PHRASES = ["the green grass", "a dog"]
+
+
+@pytest.mark.parametrize("method", ["lrp", "gradient", "occlusion"])
+def test_a_phrase_is_the_sum_of_its_words(captioner, image, method):
+    words = explain(captioner, image, method, TEXT)
+    e = explain(captioner, image, method, TEXT, phrases=PHRASES, words="dog")
+    assert e.words == ("a dog", "dog", "the green grass")
+    assert (e.steps, e.lengths) == ((0, 1, 4), (2, 1, 3))
+    assert e.is_additive and words.is_additive and words.lengths is None
+    for row, rows in enumerate(([0, 1], [1], [4, 5, 6])):
+        for name in ("pixels", "features", "preceding_words", "lost"):
+            expected = getattr(words, name)[rows].sum(0)
+            limit = 1e-4 * np.nanmax(np.abs(expected), initial=1e-3)
+            found = getattr(e, name)[row]
+            np.testing.assert_allclose(found, expected, atol=limit, err_msg=name)
+        for name in ("logits", "log_probabilities"):
+            expected = getattr(words, name)[rows].sum()
+            assert getattr(e, name)[row] == pytest.approx(expected, abs=1e-4)
+        for name in ("attention", "beta"):
+            expected = getattr(words, name)[rows].mean(0)
+            np.testing.assert_allclose(getattr(e, name)[row], expected, atol=1e-5)
+
+
+def test_a_phrase_has_a_map_of_its_own_where_maps_do_not_add_up(captioner, image):
+    """Grad-CAM of a phrase: the channels are weighed by the summed gradient."""
+    e, gradient = (
+        explain(captioner, image, method, TEXT, phrases=["a dog"])
+        for method in ("grad_cam", "gradient")
+    )
+    assert not e.is_additive
+    features = np.array(captioner.encode(image[None]))[0]
+    expected = np.maximum(weigh_channels(features, gradient.features).sum(-1), 0)
+    found = e.pixels.sum((1, 2, 3))
+    np.testing.assert_allclose(found, expected.sum((1, 2)), rtol=1e-4)
+
+
+def test_the_sentence_is_explained_as_one(captioner, image, tmp_path):
+    e = explain(captioner, image, caption=TEXT, sentence=True)
+    assert (e.words, e.steps, e.lengths) == ((TEXT,), (0,), (T,))
+    words = explain(captioner, image, caption=TEXT)
+    assert e.logits[0] == pytest.approx(words.logits.sum(), rel=1e-4)
+    e.save(tmp_path)
+    assert Explanation.load(tmp_path).lengths == (T,)
+    assert report.mean_probability(e) == pytest.approx(
+        np.exp(words.log_probabilities.mean()), rel=1e-4
+    )
+
+
+def test_phrases_that_the_caption_lacks_are_named_and_left_out(
+    captioner, image, caplog
+):
+    phrases = ["the dog", "a dog", "dog green"]
+    e = explain(captioner, image, "attention", TEXT, phrases=phrases)
+    assert e.words == ("a dog",)
+    assert "'the dog', 'dog green' are not in the caption" in caplog.text
+    e = explain(captioner, image, "attention", TEXT, words=["cat"], sentence=True)
+    assert e.words == (TEXT,)
 
 
 def test_contrast_is_the_difference_of_two_words(captioner, image):
@@ -223,7 +285,8 @@ def test_own_caption_is_explained(image):
 def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     e = explain(captioner, image, caption=TEXT)
     paths = e.save(tmp_path)
-    assert [path.name for path in paths] == ["explanation.json", "explanation.npz"]
+    names = ["explanation.json", "explanation.npz", "photo.jpg"]
+    assert [path.name for path in paths] == names
     summary = json.loads(paths[0].read_text())
     assert summary["caption"] == TEXT
     assert summary["version"] == __version__
@@ -231,14 +294,12 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
     assert row["word"] == "runs"
     parts = row["image_relevance"] + sum(row["word_relevance"].values())
     assert parts + row["lost_in_decoder"] == pytest.approx(row["logit"], abs=1e-4)
-    with np.load(paths[1], allow_pickle=False) as arrays:
-        np.testing.assert_array_equal(arrays["beta"], e.beta)
-        for name in ("pixels", "features"):
-            values, scale = arrays[name], arrays[f"{name}_scale"]
-            found = values * scale[:, None, None, None]
-            limit = np.abs(getattr(e, name)).max()
-            np.testing.assert_allclose(found, getattr(e, name), atol=1e-3 * limit)
-    assert sorted(tmp_path.iterdir()) == paths
+    found = Explanation.load(tmp_path)
+    np.testing.assert_array_equal(found.beta, e.beta)
+    for name in ("pixels", "features"):
+        limit = 1e-3 * np.abs(getattr(e, name)).max()
+        np.testing.assert_allclose(getattr(found, name), getattr(e, name), atol=limit)
+    np.testing.assert_array_equal(e.photo, image)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +321,11 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ({"caption": "a dog " * 5}, "has 10 words; at most 8"),
         ({"caption": TEXT, "words": ["ball"]}, "'ball' is not in the caption"),
         ({"caption": TEXT, "words": []}, "No word to explain was named"),
+        ({"caption": TEXT, "phrases": []}, "No phrase to explain was named"),
+        ({"caption": TEXT, "phrases": ["a dog", "."]}, "No phrase to explain was"),
+        ({"caption": TEXT, "phrases": 3}, "phrases must be texts of the caption"),
+        ({"caption": TEXT, "phrases": "the dog"}, "'the dog' is not in the caption"),
+        ({"caption": TEXT, "sentence": True, "contrast": "cat"}, "A phrase cannot be"),
         ({"caption": TEXT, "contrast": "zebra"}, "does not know 'zebra'"),
         ({"caption": TEXT, "contrast": "dog"}, "contrasted with itself"),
     ],
@@ -320,6 +386,7 @@ def test_an_explanation_is_shown_in_three_lines(captioner, image):
             "preceding_words (2, 7)"
         )
     )
+    assert e._repr_html_() == report.html(e)
     _, (encoded,) = captioner.encode_each([image])
     assert len(repr(encoded)) < 80
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 import explain_image
 import report
+from command_line import DEFAULT_MODEL
 from dataset.scenes import render_scene, scene_seed
 from dataset.scenes.truth import statements
-from models import METHODS, explain, explain_each, load_captioner
+from models import METHODS, Explanation, explain, explain_each, load_captioner
 from models.run_files import shipped_captioners
 from report.wording import sureness
 
@@ -134,6 +135,68 @@ def test_words_that_the_caption_lacks_are_named(photo, tmp_path, caplog):
     assert f"'ball' is not in the caption '{TEXT}'; the other" in caplog.text
 
 
+def test_phrases_and_the_sentence_are_explained(photo, tmp_path):
+    options = ["--caption", TEXT, "--output", tmp_path / "out", "--sentence"]
+    assert run(photo, *options, "--phrases", "a dog,the grass") == 0
+    folder = tmp_path / "out" / "scene"
+    e = Explanation.load(folder)
+    assert e.words == ("a dog", TEXT, "the grass") and e.lengths == (2, 6, 2)
+    settings = json.loads((folder / "settings.json").read_text())["settings"]
+    assert settings["phrases"] == "a dog,the grass" and settings["sentence"] is True
+    e.overlay("the grass")
+
+
+def test_two_captions_are_compared(photo, tmp_path, capsys):
+    options = ["--caption", TEXT, "--against", "a cat runs on the ball"]
+    assert run(photo, *options, "--output", tmp_path / "out") == 0
+    e = Explanation.load(tmp_path / "out" / "scene")
+    assert e.words == ("dog, not cat", "grass, not ball")
+    assert run(photo, *options, "--words", "dog", "--output", tmp_path / "b") == 2
+    assert "Leave words, phrases" in capsys.readouterr().err
+
+
+def test_two_captioners_are_explained_beside_each_other(photo, tmp_path, monkeypatch):
+    """Each in a folder of its own, with all methods; what is replaced goes."""
+    loads = {"runs/a": 0, "runs/b": 1}
+    monkeypatch.setattr(
+        explain_image, "load_captioner", lambda name: tiny_captioner(loads[name])
+    )
+    folder = tmp_path / "out" / "scene"
+    options = ["--words", "dog", "--caption", TEXT, "--output", tmp_path / "out"]
+    several = [*options, "--model", "runs/a/,runs/b", "--method"]
+    assert run(photo, *several, "lrp,attention") == 0
+    found = [Explanation.load(folder / name / "lrp") for name in "ab"]
+    assert found[0].logits[0] != found[1].logits[0]
+    text = (folder / "report.html").read_text()
+    assert all(f'"captioner runs/{name}' in text for name in "ab")
+    assert '"beside":true' in text
+    assert run(photo, *several, "lrp,attention", "--resume") == 0
+    assert run(photo, *several, "attention", "--overwrite") == 0
+    shared = {"photo.jpg", "report.html", "settings.json"}
+    assert {path.name for path in folder.iterdir()} == {"a", "b", *shared}
+    assert not (folder / "a" / "lrp").exists()
+    assert (folder / "a" / "explanation.json").is_file()
+    assert run(photo, *options, "--model", "runs/a", "--overwrite") == 0
+    assert {path.name for path in folder.iterdir()} == FILES
+
+
+def test_the_look_is_chosen_and_noted(photo, tmp_path):
+    """Another look makes the figures anew, also in another format."""
+    options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
+    assert run(photo, *options) == 0
+    look = ["--scale", "caption", "--colour-map", "PuOr", "--figure-format", "svg"]
+    assert run(photo, *options, *look, "--resume") == 0
+    folder = tmp_path / "out" / "scene"
+    renamed = {name.replace(".png", ".svg") for name in FILES}
+    assert {path.name for path in folder.iterdir()} == renamed
+    settings = json.loads((folder / "settings.json").read_text())["settings"]
+    assert [settings[name] for name in ("scale", "colour_map", "figure_format")] == [
+        *("caption", "PuOr", "svg")
+    ]
+    e = Explanation.load(folder)
+    assert e.overlay("dog").size == e.photo.shape[1::-1] == (224, 224)
+
+
 def test_several_methods_are_named_by_either_option(photo, tmp_path):
     names = {}
     for option, text in (("--method", "lrp,attention"), ("--methods", "all")):
@@ -211,7 +274,7 @@ def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
     assert run(other, *more, *options) == 0
     page = (output / "index.html").read_text()
     probabilities = {}
-    for name, model in (("scene", explain_image.DEFAULT_MODEL), ("other", "runs/b")):
+    for name, model in (("scene", DEFAULT_MODEL), ("other", "runs/b")):
         record = json.loads((output / name / "explanation.json").read_text())
         (word,) = record["words"]
         sure = sureness(model, word["probability"])
@@ -324,6 +387,9 @@ def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, mes
         (["--methods", "lrp,magic"], "Unknown method 'magic'; expected one of lrp"),
         (["--resume", "--overwrite"], "not allowed with"),
         (["--beam-size", "0"], "expected 1, 2, 3"),
+        (["--colour-map", "purple"], "Unknown colour map 'purple'"),
+        (["--sentence", "--contrast", "cat"], "--contrast is of words: leave it out"),
+        (["--figure-format", "jpg"], "invalid choice: 'jpg'"),
     ],
 )
 def test_wrong_options_are_refused(photo, capsys, options, message):
@@ -336,7 +402,7 @@ def test_wrong_options_are_refused(photo, capsys, options, message):
 @pytest.mark.shipped
 def test_unknown_model_lists_the_shipped_ones(photo, capsys):
     assert run(photo, "--model", "nothing") == 2
-    assert explain_image.DEFAULT_MODEL in capsys.readouterr().err
+    assert DEFAULT_MODEL in capsys.readouterr().err
 
 
 @pytest.mark.shipped

@@ -530,10 +530,18 @@ def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
     parts = explain(captioner, photo, caption=text, decoder_rules="cp_lrp")
     np.testing.assert_allclose(parts.pixels, e.pixels, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(parts.preceding_words, e.preceding_words, atol=1e-5)
-    alone = explain(
-        captioner, photo, caption=text, words=["ball"], decoder_rules="cp_lrp"
-    )
-    np.testing.assert_allclose(alone.pixels[0], e.pixels[5], rtol=1e-3, atol=1e-6)
+    given = {"caption": text, "decoder_rules": "cp_lrp"}
+    chosen = explain(captioner, photo, words="ball", phrases="the dog's ball", **given)
+    assert chosen.words == ("the dog's ball", "ball") and chosen.lengths == (3, 1)
+    phrase = e.pixels[3:].sum(0)
+    limit = 1e-4 * np.abs(phrase).max()
+    np.testing.assert_allclose(chosen.pixels[0], phrase, atol=limit)
+    np.testing.assert_allclose(chosen.pixels[1], e.pixels[5], rtol=1e-3, atol=1e-6)
+    other = explain(captioner, photo, against="a skateboard on the cat", **given)
+    assert other.words == ("dog's ball, not cat",)
+    assert other.words_read == ("<start>", *e.words, "(cat)")
+    shared = other.preceding_words.sum(1) + other.features.sum((1, 2, 3))
+    np.testing.assert_allclose(shared + other.lost[:, 0], other.logits, atol=1e-4)
 
 
 def test_other_scripts(folder, scenes, tmp_path, quick):

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import sys
+import webbrowser
 from html.parser import HTMLParser
 from io import BytesIO
 from types import SimpleNamespace
@@ -12,8 +14,9 @@ from PIL import Image
 
 import report
 from report import overlays
-from report.figures import heatmap_figure, word_relevance_figure
-from report.html_report import COLUMNS, balance, write_report
+from report.figures import heatmap_figure
+from report.html_report import COLUMNS, balance, report_page, write_report
+from report.word_figure import word_relevance_figure
 from report.wording import VISUAL_SHARE, number, percent
 
 MALICIOUS = '</script><script>alert("$x^2$")</script>'
@@ -55,6 +58,10 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "chosen_rules": None,
         "has_pieces": False,
         "contrast": None,
+        "photo": None,
+        "lengths": None,
+        "against": None,
+        "is_additive": method == "lrp",
     }
     return SimpleNamespace(**(names | arrays | changes))
 
@@ -64,7 +71,8 @@ class Page(HTMLParser):
 
     def __init__(self, text: str):
         super().__init__()
-        self.stack, self.attributes, self.cells, self.data = [], [], [], ""
+        self.stack, self.opened, self.attributes = [], [], []
+        self.cells, self.data = [], ""
         self.feed(text)
         self.close()
 
@@ -72,6 +80,7 @@ class Page(HTMLParser):
         """Opens an element."""
         self.attributes += [(tag, name, value) for name, value in attrs]
         self.stack.append((tag, dict(attrs)))
+        self.opened.append(self.stack[-1])
         if tag in ("th", "td"):
             self.cells.append("")
 
@@ -119,9 +128,8 @@ def test_overlay_hand_written():
     grey = 255 - 0.4 * (255 - (0.2126 * 100 + 0.7152 * 150 + 0.0722 * 50))
     relevance = np.array([[2.0, -2.0], [0.0, 1.0]])
     picture = report.overlay(photo, relevance, limit=2.0)
-    full = 230 / 255
-    red = (1 - full) * grey + full * np.array(overlays.SUPPORTS)
-    blue = (1 - full) * grey + full * np.array(overlays.OPPOSES)
+    red = (1 - 231 / 255) * grey + 231 / 255 * np.array(overlays.SUPPORTS)
+    blue = (1 - 230 / 255) * grey + 230 / 255 * np.array(overlays.OPPOSES)
     # Blended in float and rounded once: at most half a grey level away.
     np.testing.assert_allclose(picture[0, 0], red, atol=0.51)
     np.testing.assert_allclose(picture[0, 1], blue, atol=0.51)
@@ -136,9 +144,9 @@ def test_relevance_scale_is_symmetric():
     levels = overlays.relevance_levels(relevance).astype(int)
     opposite = overlays.relevance_levels(-relevance).astype(int)
     np.testing.assert_array_equal(levels - 63, 63 - opposite)
-    alpha = overlays.RELEVANCE_COLOURS[:, 3]
-    np.testing.assert_array_equal(alpha, alpha[::-1])
-    assert alpha[63] == 0
+    alpha = overlays.RELEVANCE_COLOURS[:, 3].astype(int)
+    np.testing.assert_allclose(alpha, alpha[::-1], atol=1)
+    assert alpha[63] == 0 and len(set(alpha)) == 127, "a level is known by its alpha"
 
 
 @pytest.mark.parametrize(
@@ -291,7 +299,7 @@ def test_unfit_explanations_are_named():
     with pytest.raises(ValueError, match="at least one word"):
         heatmap_figure(fake_explanation(words=()))
     unfit = fake_explanation(preceding_words=np.zeros((3, 4)))
-    with pytest.raises(ValueError, match=r"preceding_words of shape \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"expected preceding_words of shape \(3, 3\)"):
         word_relevance_figure(unfit)
 
 
@@ -403,6 +411,129 @@ def test_report_of_nothing_raises(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+# Notebooks
+
+
+def test_a_notebook_shows_the_report_in_a_frame(monkeypatch):
+    explanation, shown = fake_explanation(("a", MALICIOUS)), []
+    (tag, attributes), *others = Page(report.html(explanation)).opened
+    assert tag == "iframe" and not others
+    assert attributes["srcdoc"] == report_page([[explanation]])
+    display = SimpleNamespace(display=lambda data, raw: shown.append(data))
+    shell = SimpleNamespace(kernel=None)
+    ipython = SimpleNamespace(get_ipython=lambda: shell, display=display)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    assert report.show(explanation) is None
+    assert shown == [{"text/html": report.html(explanation)}]
+
+
+def test_outside_of_notebooks_the_browser_shows_the_report(monkeypatch, tmp_path):
+    opened = []
+    browser = SimpleNamespace(open=opened.append)
+    monkeypatch.setattr("webbrowser.get", lambda: browser)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = report.show(fake_explanation())
+    assert path.read_text() == report_page([[fake_explanation()]])
+    assert opened == [path.as_uri()] and path.is_relative_to(tmp_path)
+    in_terminal = webbrowser.GenericBrowser("false")
+    monkeypatch.setattr("webbrowser.get", lambda: in_terminal)
+    monkeypatch.setattr(in_terminal, "open", pytest.fail)
+    assert report.show(fake_explanation()).is_file()
+
+
+# Looks
+
+
+@pytest.fixture
+def uneven():
+    """The second of three words hardly reads the photo, which is no square."""
+    weights = np.array([1.0, 0.05, 2.0])[:, None, None, None]
+    pixels = weights * np.random.default_rng(5).normal(size=(3, HEIGHT, WIDTH, 3))
+    photo = np.full((40, 100, 3), 90, "uint8")
+    return fake_explanation(pixels=pixels, photo=photo)
+
+
+def test_a_word_is_drawn_over_the_photograph_in_its_own_size(uneven):
+    picture = report.word_picture(uneven, "Brown")
+    assert picture.size == (100, 40)
+    heat = overlays.stretched(overlays.heatmaps(uneven.pixels[1]), (40, 100))
+    limit = overlays.relevance_limit(overlays.heatmaps(uneven.pixels[1]))
+    expected = overlays.overlay(uneven.photo, heat, limit)
+    np.testing.assert_array_equal(np.asarray(picture), expected)
+    np.testing.assert_array_equal(report.word_picture(uneven, 1), picture)
+    uneven.photo = None
+    assert report.word_picture(uneven, 1).size == (WIDTH, HEIGHT)
+
+
+def colourfulness(picture) -> float:
+    return float(np.ptp(np.asarray(picture).astype(int), axis=-1).mean())
+
+
+def test_one_scale_for_the_caption_shows_weak_words_pale(tmp_path, uneven):
+    shared = report.Look("caption")
+    for word, is_weak in (("a", True), ("brown", True), ("dog", False)):
+        own = report.word_picture(uneven, word)
+        common = report.word_picture(uneven, word, shared)
+        assert (colourfulness(common) < 0.8 * colourfulness(own)) == is_weak
+    texts = " ".join(drawn_texts(heatmap_figure(uneven, None, shared)))
+    assert "one scale for all words" in texts
+    text = write_report(tmp_path / "a.html", [[uneven]], look=shared).read_text()
+    assert "All words have one scale" in text
+    words = json.loads(Page(text).data)["photos"][0]["methods"][0]["words"]
+    assert len({word["limit"] for word in words}) == 1
+
+
+def test_colours_are_those_of_the_named_map(tmp_path, uneven):
+    look = report.Look(colour_map="PuOr")
+    picture = np.asarray(report.word_picture(uneven, "dog", look))
+    assert (picture != np.asarray(report.word_picture(uneven, "dog"))).any()
+    text = write_report(tmp_path / "a.html", [[uneven]], look=look).read_text()
+    opposes, supports = look.colours[0, :3], look.colours[-1, :3]
+    assert f"--supports: {' '.join(map(str, supports))}" in text
+    assert f"--opposes: {' '.join(map(str, opposes))}" in text
+    assert "Red supports" not in text
+    matrix = word_relevance_figure(uneven, look).axes[0].images[0]
+    np.testing.assert_allclose(
+        255 * np.array(matrix.cmap(1.0))[:3],
+        overlays.on_white(look.colours)[-1],
+        atol=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda e: report.Look("photo"), "Unknown scale 'photo'; expected one of word"),
+        (lambda e: report.Look(colour_map="RdBu_x"), "of matplotlib's, as RdBu"),
+        (lambda e: report.Look(colour_map="red"), "Unknown colour map 'red'"),
+        (lambda e: report.word_picture(e, "cat"), "'cat' is none of .*: 0 a, 1 b"),
+        (lambda e: report.word_picture(e, 3), "3 is none of the explained words"),
+        (lambda e: report.write_figure(None, "a.jpg"), r"one of \.png, \.svg, \.pdf"),
+    ],
+)
+def test_wrong_looks_and_words_are_named(uneven, make, message):
+    with pytest.raises(ValueError, match=message):
+        make(uneven)
+
+
+def test_a_word_that_is_there_twice_is_named_by_its_place():
+    explanation = fake_explanation(("a", "dog", "a"))
+    with pytest.raises(ValueError, match=r"'a' is there 2 times.*its place: 0 or 2"):
+        report.word_picture(explanation, "a")
+    assert report.word_picture(explanation, 2).size == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_figures_are_written_in_every_format(tmp_path, kind, head):
+    figure = word_relevance_figure(fake_explanation())
+    path = report.write_figure(figure, tmp_path / "below" / f"a.{kind}")
+    content = path.read_bytes()
+    assert content.startswith(head)
+    assert report.write_figure(figure, path).read_bytes() == content
+
+
 # Files
 
 
@@ -411,6 +542,8 @@ def test_pictures_are_written_by_their_names(tmp_path):
     assert [path.name for path in paths] == ["heatmaps.png", "preceding_words.png"]
     assert sorted((tmp_path / "out").iterdir()) == paths
     assert np.asarray(Image.open(paths[0])).std() > 10
+    paths = report.write_pictures(fake_explanation(), tmp_path, figure_format="svg")
+    assert [path.name for path in paths] == ["heatmaps.svg", "preceding_words.svg"]
 
 
 def test_index_leads_to_every_report(tmp_path):

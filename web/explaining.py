@@ -1,16 +1,18 @@
 """What is computed for the live page: captions, explanations of one word, reports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dataset.images import ImageError
+from dataset.images import ImageError, Photograph, open_image
+from files.pictures import shrunk
 from files.values import optional, record, text, whole
 from models import METHODS, BaseCaptioner, Caption, explain_encoded
 from models.explainers.explain import known_tokens
 from models.explainers.methods import refuse_methods
 from report import photo_record, report_page
+from report.html_report import LONGEST_SIDE
 from report.wording import METHOD_LABELS
 from web.captioners import Captioners
 from web.photos import Photo, Seen
@@ -75,7 +77,9 @@ def see(captioners: Captioners, photo: Photo, name: str, say: Say) -> Seen:
     if not captioners.has(name):
         say({"loading": name})
     captioner = captioners.get(name)
-    features, (encoded,) = captioner.encode_each([_pixels(captioner, photo)])
+    photograph = _open(photo)
+    features, (encoded,) = captioner.encode_each([captioner.load_photo(photograph)])
+    encoded = replace(encoded, photo=shrunk(photograph.pixels, LONGEST_SIDE))
 
     def watch(beams: list[list[Caption]]) -> None:
         say({"caption": beams[0][0].text})
@@ -165,10 +169,10 @@ def _tokens(captioner: BaseCaptioner, seen: Seen, caption: str | None) -> np.nda
     return np.asarray(seen.caption.tokens, "int32")
 
 
-def _pixels(captioner: BaseCaptioner, photo: Photo) -> np.ndarray:
-    """Returns the photo as the captioner sees it; an error has the name of the file."""
+def _open(photo: Photo) -> Photograph:
+    """Reads a photograph; an error has the name of its file."""
     try:
-        return captioner.load_photo(photo.content)
+        return open_image(photo.content)
     except ImageError as error:
         reason = str(error).partition(": ")[2] or str(error)
         raise ImageError(f"{photo.name}: {reason}") from error

@@ -1,5 +1,6 @@
 """The first stage of an explanation: from a word's logit to features and words."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from keras_lrp.backend import compiled, vector_jacobian_product
 from models.base_captioner import BaseCaptioner
 from models.decoders import Decoder
 from models.encoders import flatten_grid
+from models.explainers.spans import Spans
 from models.sentence import Sentence, few_sizes
 
 
@@ -19,8 +21,8 @@ from models.sentence import Sentence, few_sizes
 class DecoderStage:
     """The derivative of each explained logit, and the forward values around it.
 
-    What is explained of a word of several tokens is the sum of their logits, and its
-    probability the product of theirs.
+    What is explained of several tokens, of a word or of a phrase, is the sum of their
+    logits, and their probability is the product of theirs.
 
     Attributes:
         features: The encoder's features (h, w, D).
@@ -31,10 +33,11 @@ class DecoderStage:
         logits: (R,).
         log_probabilities: (R,).
         tokens_read: The ids the decoder reads, padded to one of few lengths (S,).
-        places: The places of the explained tokens (P,), P = R where words are tokens.
+        places: The places of the explained tokens (P,), P = R where single words are
+            explained, each of one token.
         seeds: The weights of the explained sums of logits (P, V).
         sentence: The caption.
-        steps: The places of the explained words (R,).
+        spans: The places of the explained words and phrases.
     """
 
     features: np.ndarray
@@ -48,7 +51,7 @@ class DecoderStage:
     places: np.ndarray
     seeds: np.ndarray
     sentence: Sentence
-    steps: np.ndarray
+    spans: Spans
 
     @property
     def shown_attention(self) -> np.ndarray | None:
@@ -81,8 +84,9 @@ def explain_decoder(
     operations: Operations,
     features,
     tokens: np.ndarray,
-    steps: np.ndarray,
+    spans: Spans | np.ndarray,
     contrast: str | None = None,
+    of_probability: bool = False,
 ) -> DecoderStage:
     """Differentiates the logits of several words of a caption at once.
 
@@ -94,50 +98,66 @@ def explain_decoder(
         operations: How the decoder is differentiated.
         features: (1, h, w, D).
         tokens: The caption's ids (S,).
-        steps: The places of the explained words (R,).
+        spans: The places of the explained words (R,), or words and phrases.
         contrast: See `explain`.
+        of_probability: Whether log-probabilities are explained: log p_w is
+            sum_v (1[v = w] - p_v) z_v less the entropy of p, with constant p.
     """
+    spans = Spans.of(spans)
     sentence = captioner.sentence(tokens)
-    places, words = sentence.places(steps)
-    rows = np.arange(len(places))
-    calls, size = _divide(len(rows), captioner.decoder.rows_at_once)
-    seeds = np.zeros((calls * size, len(captioner.vocabulary)), "float32")
-    seeds[rows] = _seeds(captioner, tokens[places], words, contrast)
-    padded = np.zeros(len(seeds), "int32")
-    padded[rows] = places
-    tokens_read = decoder_tokens(captioner, tokens)
+    places, words = sentence.places(*spans)
+    explained, tokens_read = tokens[places], decoder_tokens(captioner, tokens)
+    seeds = _seeds(captioner, explained, words, contrast)
+    given = (captioner, operations, features, tokens_read, places)
+    found = _differentiate(*given, seeds)
+    if of_probability:
+        seeds -= np.exp(found.log_probabilities)
+        found = _differentiate(*given, seeds)
+    merge = functools.partial(sentence.merge, steps=spans.steps, lengths=spans.lengths)
+    grid = (len(spans.steps), *features.shape[1:3])
+    log_probabilities = found.log_probabilities[np.arange(len(places)), explained]
+    by_token = merge(found.by_word[:, : len(tokens)])
+    return DecoderStage(
+        features=ops.convert_to_numpy(features)[0],
+        feature_gradient=merge(found.feature_gradient).reshape(*grid, -1),
+        preceding_words=sentence.sum_columns(by_token),
+        attention={
+            name: _mean_of_tokens(sentence, m, spans).reshape(grid)
+            for name, m in found.attention.items()
+        },
+        beta=_mean_of_tokens(sentence, found.beta, spans),
+        logits=merge(found.logits),
+        log_probabilities=merge(log_probabilities),
+        tokens_read=tokens_read,
+        places=places.astype("int32"),
+        seeds=seeds,
+        sentence=sentence,
+        spans=spans,
+    )
+
+
+def _differentiate(
+    captioner: BaseCaptioner,
+    operations: Operations,
+    features,
+    tokens_read: np.ndarray,
+    places: np.ndarray,
+    seeds: np.ndarray,
+) -> Differentiated:
+    """Differentiates P tokens, in few calls of few sizes."""
+    rows = len(places)
+    calls, size = _divide(rows, captioner.decoder.rows_at_once)
+    padding = calls * size - rows
+    places = np.pad(places.astype("int32"), (0, padding))
+    seeds = np.pad(seeds, ((0, padding), (0, 0)))
     differentiate = captioner.make_once(
         ("decoder stage", operations), lambda: _compiled_stage(captioner, operations)
     )
     found = [
         differentiate(features, tokens_read, *part)
-        for part in zip(np.split(padded, calls), np.split(seeds, calls), strict=True)
+        for part in zip(np.split(places, calls), np.split(seeds, calls), strict=True)
     ]
-    found = Differentiated(
-        *(_joined(parts, len(rows)) for parts in zip(*found, strict=True))
-    )
-    log_probabilities = found.log_probabilities[rows, tokens[places]]
-    by_token = sentence.merge(found.by_word[:, : len(tokens)], steps)
-    grid = (len(steps), *features.shape[1:3])
-    return DecoderStage(
-        features=ops.convert_to_numpy(features)[0],
-        feature_gradient=sentence.merge(found.feature_gradient, steps).reshape(
-            *grid, features.shape[3]
-        ),
-        preceding_words=sentence.sum_columns(by_token),
-        attention={
-            name: _mean_of_tokens(sentence, m, steps).reshape(grid)
-            for name, m in found.attention.items()
-        },
-        beta=found.beta,
-        logits=sentence.merge(found.logits, steps),
-        log_probabilities=sentence.merge(log_probabilities, steps),
-        tokens_read=tokens_read,
-        places=padded[rows],
-        seeds=seeds[rows],
-        sentence=sentence,
-        steps=np.asarray(steps),
-    )
+    return Differentiated(*(_joined(parts, rows) for parts in zip(*found, strict=True)))
 
 
 def _seeds(captioner: BaseCaptioner, tokens, words, contrast) -> np.ndarray:
@@ -160,12 +180,15 @@ def _seeds(captioner: BaseCaptioner, tokens, words, contrast) -> np.ndarray:
     return seeds
 
 
-def _mean_of_tokens(sentence: Sentence, values: np.ndarray, steps) -> np.ndarray:
-    """Averages values (P, L) over the tokens of each word: (R, L)."""
-    if not sentence.has_pieces:
+def _mean_of_tokens(
+    sentence: Sentence, values: np.ndarray | None, spans: Spans
+) -> np.ndarray | None:
+    """Averages values (P, ...) over the tokens of each word or phrase: (R, ...)."""
+    if values is None or len(values) == len(spans.steps):
         return values
-    counts = sentence.merge(np.ones(len(values), values.dtype), steps)
-    return sentence.merge(values, steps) / counts[:, None]
+    counts = sentence.merge(np.ones(len(values), values.dtype), *spans)
+    merged = sentence.merge(values, *spans)
+    return merged / counts.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _divide(count: int, most: int | None) -> tuple[int, int]:

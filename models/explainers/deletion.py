@@ -218,7 +218,7 @@ def _probabilities(captioner, features, tokens, deleted, steps) -> np.ndarray:
     if not sentence.has_pieces:
         return chosen
     every = np.arange(len(sentence.words))
-    words = sentence.merge(chosen.T, every, np.multiply).T  # (P, T)
+    words = sentence.merge(chosen.T, every, how=np.multiply).T  # (P, T)
     return np.take_along_axis(words, steps, axis=1)
 
 

@@ -1,13 +1,15 @@
 """Why the captioner wrote each word: the public face of all explanation methods."""
 
-import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
+from dataset.images import open_image
+from dataset.vocabulary import SPECIAL_TOKENS, START
 from models.base_captioner import BaseCaptioner, EncodedImage
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
+from models.explainers.difference import align, check_difference, spans_of, subtract
 from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import (
     METHODS,
@@ -15,6 +17,7 @@ from models.explainers.methods import (
     choose_ways,
     refuse_methods,
 )
+from models.explainers.spans import Spans, find_spans, read_wanted
 from models.generation.beam_search import check_search
 from models.sentence import Sentence
 
@@ -30,6 +33,9 @@ def explain(
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
+    phrases: Sequence[str] | None = None,
+    sentence: bool = False,
+    against: str | None = None,
 ) -> Explanation:
     """Explains the words of an image's caption.
 
@@ -49,12 +55,21 @@ def explain(
             RELEVANCE_RULES; None for the decoder's own.
         precision: Of the way back through a convolutional encoder, one of PRECISIONS.
             Methods that do not take this way ignore it.
+        phrases: Explain each of these as one, as ["a red shirt"]: the sum of the
+            logits of its words. Those that the caption lacks are left out, with a
+            warning. With `words`, both are explained.
+        sentence: Explain the whole caption as one. With `words` or `phrases`, these
+            are explained, too.
+        against: Explain why the caption and not this one: the difference of their
+            log-probabilities, at the words where they differ. The method must be
+            additive: see `Explanation.is_additive`.
 
     Raises:
         ImageError: It cannot be read as an image.
         ValueError: The method is unknown, no word is in the caption, a word is not in
-            the vocabulary, there is nothing to explain, or the precision is that of
-            none of the methods.
+            the vocabulary, there is nothing to explain, a phrase is to be contrasted,
+            the captions do not differ, or the precision is that of none of the
+            methods.
     """
     return explain_each(
         captioner,
@@ -67,6 +82,9 @@ def explain(
         lrp_preset,
         decoder_rules,
         precision,
+        phrases,
+        sentence,
+        against,
     )[0]
 
 
@@ -81,46 +99,71 @@ def explain_each(
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
+    phrases: Sequence[str] | None = None,
+    sentence: bool = False,
+    against: str | None = None,
 ) -> list[Explanation]:
     """Explains with several methods, which share what they have in common.
 
     See `explain`; the explanations come in the order of the methods.
     """
-    wanted = _check_call(captioner, methods, words, beam_size)
+    _check_call(captioner, methods, beam_size)
+    wanted = read_wanted(words, phrases)
+    if against is not None:
+        check_difference(methods, words, phrases, contrast, sentence)
     choose_ways(captioner, methods, lrp_preset, decoder_rules, precision)
-    features, (encoded,) = captioner.encode_each([captioner.load_photo(image)])
+    photograph = open_image(image)
+    features, (encoded,) = captioner.encode_each([captioner.load_photo(photograph)])
+    encoded = replace(encoded, photo=photograph.pixels)
     if caption is not None:
         tokens = known_tokens(captioner, caption)
     else:
         found = captioner.caption_features(features, beam_size)[0]
         tokens = np.asarray(found.tokens, "int32")
-    sentence = captioner.sentence(tokens)
-    if not sentence.words:
+    read = captioner.sentence(tokens)
+    if not read.words:
         raise ValueError("The captioner found no word for this photo.")
-    steps = _steps(sentence, wanted)
-    return explain_encoded(
-        captioner,
-        encoded,
-        tokens,
-        steps,
-        methods,
-        contrast,
-        lrp_preset,
-        decoder_rules,
-        precision,
-    )
+    ways = (lrp_preset, decoder_rules, precision)
+    if against is not None:
+        other = known_tokens(captioner, against)
+        return _explain_difference(captioner, encoded, (tokens, other), methods, *ways)
+    spans = find_spans(read, wanted, sentence)
+    return explain_encoded(captioner, encoded, tokens, spans, methods, contrast, *ways)
+
+
+def _explain_difference(
+    captioner: BaseCaptioner,
+    encoded: EncodedImage,
+    captions: tuple[np.ndarray, np.ndarray],
+    methods: Sequence[str],
+    *ways,
+) -> list[Explanation]:
+    """Explains why the first of two captions and not the second."""
+    sentences = tuple(captioner.sentence(tokens) for tokens in captions)
+    alignment = align(*sentences)
+    found = []
+    for place, tokens in enumerate(captions):
+        spans = spans_of(alignment.blocks, place)
+        given = (captioner, encoded, tokens, spans, methods, None, *ways)
+        is_empty = not len(spans.steps)
+        found.append(
+            [None] * len(methods) if is_empty else explain_encoded(*given, True)
+        )
+    both = zip(*found, strict=True)
+    return [subtract(alignment, sentences, explanations) for explanations in both]
 
 
 def explain_encoded(
     captioner: BaseCaptioner,
     encoded: EncodedImage,
     tokens: np.ndarray,
-    steps: np.ndarray,
+    spans: Spans | np.ndarray,
     methods: Sequence[str],
     contrast: str | None = None,
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
+    of_probability: bool = False,
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
 
@@ -128,25 +171,35 @@ def explain_encoded(
         captioner: The model.
         encoded: The image, of `Captioner.encode_each`.
         tokens: The caption's ids (T,).
-        steps: The places of the words to explain (R,).
+        spans: The places of the words to explain (R,), or words and phrases.
         methods: Names from METHODS; the explanations come in their order.
         contrast: See `explain`.
         lrp_preset: See `explain`.
         decoder_rules: See `explain`.
         precision: See `explain`.
+        of_probability: See `explain_decoder`.
+
+    Raises:
+        ValueError: See `explain`.
     """
+    spans = Spans.of(spans)
+    if contrast is not None and (spans.lengths > 1).any():
+        raise ValueError(
+            "A phrase cannot be contrasted with a word. Explain its words (words), or "
+            "leave the contrast out."
+        )
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
     )
+    given = (encoded.features, tokens, spans, contrast, of_probability)
     stages = {
-        operations: explain_decoder(
-            captioner, operations, encoded.features, tokens, steps, contrast
-        )
+        operations: explain_decoder(captioner, operations, *given)
         for operations in {method.operations for method in chosen.values()}
     }
     sentence = captioner.sentence(tokens)
-    common = _described(sentence, steps) | {
+    common = _described(sentence, spans) | {
         "image": encoded.pixels,
+        "photo": encoded.photo,
         "contrast": contrast,
     }
     return [
@@ -155,6 +208,7 @@ def explain_encoded(
             lrp_preset=rules.encoder if name == "lrp" else None,
             decoder_rules=rules.decoder if method.is_balanced else None,
             precision=method.precision,
+            is_additive=method.is_additive,
             **common,
             **_arrays(captioner, encoded, method, stages[method.operations]),
         )
@@ -162,23 +216,25 @@ def explain_encoded(
     ]
 
 
-def _described(sentence: Sentence, steps: np.ndarray) -> dict:
+def _described(sentence: Sentence, spans: Spans) -> dict:
     """Returns what an explanation says of a caption and of its explained words."""
     words = sentence.words
     read = words if sentence.has_pieces else words[:-1]
+    steps, lengths = (tuple(map(int, values)) for values in spans)
+    ends = map(sum, zip(*spans, strict=True))
+    explained = (words[step:end] for step, end in zip(steps, ends, strict=True))
     return {
         "caption": sentence.text,
-        "words": tuple(words[step] for step in steps),
-        "steps": tuple(int(step) for step in steps),
+        "words": tuple(map(" ".join, explained)),
+        "steps": steps,
+        "lengths": None if set(lengths) == {1} else lengths,
         "words_read": (SPECIAL_TOKENS[START], *read),
         "has_pieces": sentence.has_pieces,
     }
 
 
-def _check_call(
-    captioner: BaseCaptioner, methods, words, beam_size
-) -> list[str] | None:
-    """Refuses what cannot be explained before any work; returns the wanted words."""
+def _check_call(captioner: BaseCaptioner, methods, beam_size) -> None:
+    """Refuses what cannot be explained before any work."""
     if not isinstance(captioner, BaseCaptioner):
         raise ValueError(
             f"captioner must be a Captioner; received {captioner!r}. Load it with "
@@ -191,18 +247,6 @@ def _check_call(
         )
     refuse_methods(methods, captioner)
     check_search(beam_size)
-    return None if words is None else _split_wanted(words)
-
-
-def _split_wanted(words: str | Sequence[str]) -> list[str]:
-    given = [words] if isinstance(words, str) else list(words)
-    wanted = [part for word in given for part in split_words(str(word))]
-    if not wanted:
-        raise ValueError(
-            "No word to explain was named: words must name some of the caption's; "
-            f"received {words!r}. Leave it out to explain all."
-        )
-    return wanted
 
 
 def _arrays(
@@ -241,18 +285,3 @@ def known_tokens(captioner: BaseCaptioner, text: str) -> np.ndarray:
     if not isinstance(text, str):
         raise ValueError(f"A caption must be a text; received {text!r}.")
     return captioner.read_text(text)
-
-
-def _steps(sentence: Sentence, wanted: list[str] | None) -> np.ndarray:
-    """Returns the places of the wanted words; names those that are not there."""
-    names = sentence.plain_words if sentence.has_pieces else sentence.words
-    if wanted is None:
-        return np.arange(len(names))
-    missing = [word for word in dict.fromkeys(wanted) if word not in names]
-    listed, verb = ", ".join(map(repr, missing)), "are" if missing[1:] else "is"
-    lacks = f"{listed} {verb} not in the caption {sentence.text!r}"
-    if not set(wanted) & set(names):
-        raise ValueError(f"{lacks}. Name words of it.")
-    if missing:
-        logging.warning("%s; the other words are explained.", lacks)
-    return np.asarray([step for step, name in enumerate(names) if name in wanted])

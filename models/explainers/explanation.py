@@ -1,24 +1,24 @@
 """What an explanation holds, and how it is kept."""
 
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from files.writing import write_whole
-from keras_lrp import PRECISIONS, __version__
+from keras_lrp import PRECISIONS
+from models.explainers.explanation_files import read_explanation, write_explanation
+from models.explainers.shown import Shown
 
 PRECISION = PRECISIONS[0]  # float32
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation:
+class Explanation(Shown):
     """Why each word of a caption was predicted.
 
     T is the number of words of the caption, R that of the explained ones (all of them
-    unless some were chosen). Relevance is signed, in units of the explained logit.
+    unless some were chosen). A phrase is explained as one: its logit is the sum of the
+    logits of its words. Relevance is signed, in units of the explained logit.
 
     Attributes:
         image: The photo as the model saw it, uint8 RGB (H, W, 3).
@@ -26,8 +26,9 @@ class Explanation:
         method: The name of the method.
         lrp_preset: The encoder's rules where the method is lrp, else None.
         contrast: The word whose logit is subtracted, or None.
-        words: The explained words (R,).
-        steps: Their places in the caption (R,), starting at 0.
+        words: The explained words and phrases (R,).
+        steps: Their places in the caption (R,), starting at 0: of a phrase, that of
+            its first word.
         words_read: What the decoder read at each step (T,): the start token and the
             words; with pieces of words, the last word too (T + 1,).
         pixels: Relevance of the pixels (R, H, W, 3).
@@ -39,8 +40,9 @@ class Explanation:
             where other things are attended to; None for a decoder without attention.
         beta: The sentinel's share of what is attended to (R,), in [0, 1]; None for a
             decoder without a sentinel.
-        logits: What is explained (R,): the word's logit, or a difference of two.
-        log_probabilities: The logarithm of each word's probability (R,).
+        logits: What is explained (R,): the word's logit, the sum of the phrase's
+            logits, or a difference of two.
+        log_probabilities: The logarithm of the probability of each word or phrase (R,).
         lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
             logit - words - features, and in the encoder, features - pixels; NaN for
             methods that do not distribute the logit.
@@ -49,6 +51,16 @@ class Explanation:
             written after its first ones were read: their relevance has the column of
             the word itself.
         precision: Of the way back through the encoder, where the method takes it.
+        photo: The photograph upright in its own size, uint8 RGB; None where it is not
+            kept, as for the images of a dataset. `image` is the same, resized.
+        lengths: How many words each explained phrase has (R,); None where each is one
+            word. Attention and `beta` of a phrase are the means over its words.
+        is_additive: Whether the map of a phrase is the sum of its words' maps; methods
+            that are not linear, as Grad-CAM, explain the sum of the logits otherwise.
+        against: Another caption, if why the caption and not this one is explained. A
+            row is then a place where they differ, its logit and log-probability are
+            both log p(words of the caption) - log p(words of the other), and
+            `words_read` has the words of both, those of the other in brackets.
     """
 
     image: np.ndarray
@@ -70,11 +82,16 @@ class Explanation:
     decoder_rules: str | None = None
     has_pieces: bool = False
     precision: str = PRECISION
+    photo: np.ndarray | None = None
+    lengths: tuple[int, ...] | None = None
+    is_additive: bool = False
+    against: str | None = None
 
     def __repr__(self):
         """Returns what an explanation is of, in three lines and without its arrays."""
         of = [self.method, self.lrp_preset, self.chosen_rules, self.unusual_precision]
         of.append(self.contrast and f"not {self.contrast!r}")
+        of.append(self.against and f"against {self.against!r}")
         names = ("pixels", "features", "preceding_words")
         shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in names)
         return (
@@ -94,61 +111,33 @@ class Explanation:
         """The precision if it is not the usual float32."""
         return None if self.precision == PRECISION else self.precision
 
-    def save(self, folder: str | Path) -> list[Path]:
-        """Writes `explanation.json` and `explanation.npz`; returns their paths.
+    def save(self, folder: str | Path, exact: bool = False) -> list[Path]:
+        """Writes the files that `load` reads; returns their paths.
 
-        The JSON holds what a reader looks at, the NPZ every array. To stay small,
-        `pixels` and `features` are kept in half precision, each word divided by its
-        largest absolute value: multiply by `pixels_scale` and `features_scale` (R,).
+        `explanation.json` holds what a reader looks at, `explanation.npz` every array,
+        `photo.jpg` the photograph, at most 1600 pixels a side.
+
+        Args:
+            folder: Where to write; made if it is missing.
+            exact: Whether `pixels` and `features` are kept as they are. Else they are
+                kept in half precision, each word divided by its largest absolute
+                value, which is `pixels_scale` or `features_scale` (R,).
         """
-        summary = json.dumps(self._summary(), indent=2) + "\n"
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, **self._arrays())
-        return [
-            write_whole(Path(folder) / "explanation.json", summary.encode()),
-            write_whole(Path(folder) / "explanation.npz", arrays.getvalue()),
-        ]
+        return write_explanation(self, Path(folder), exact)
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, np.ndarray)
-        }
-        for name in ("pixels", "features"):
-            scale = np.abs(arrays[name]).max((1, 2, 3))
-            safe = np.where(scale > 0, scale, 1.0)[:, None, None, None]
-            arrays[name] = (arrays[name] / safe).astype("float16")
-            arrays[f"{name}_scale"] = scale
-        return arrays | {"steps": np.asarray(self.steps)}
+    @classmethod
+    def load(cls, folder: str | Path) -> "Explanation":
+        """Reads what `save` wrote; files of earlier versions too.
 
-    def _summary(self) -> dict:
-        words = [
-            {
-                "word": word,
-                "step": step,
-                "logit": float(self.logits[row]),
-                "probability": float(np.exp(self.log_probabilities[row])),
-                "beta": None if self.beta is None else float(self.beta[row]),
-                "image_relevance": _number(self.features[row].sum()),
-                "pixel_relevance": float(self.pixels[row].sum()),
-                "word_relevance": {
-                    f"{index} {name}": _number(self.preceding_words[row, index])
-                    for index, name in enumerate(
-                        self.words_read[: step + 1 + self.has_pieces]
-                    )
-                },
-                "lost_in_decoder": _number(self.lost[row, 0]),
-                "lost_in_encoder": _number(self.lost[row, 1]),
-            }
-            for row, (word, step) in enumerate(zip(self.words, self.steps, strict=True))
-        ]
-        names = ("caption", "method", "lrp_preset", "decoder_rules", "contrast")
-        what = {name: getattr(self, name) for name in names}
-        if self.unusual_precision:
-            what["precision"] = self.precision
-        return what | {"version": __version__, "words": words}
+        All is as it was but `photo`, which is that of `photo.jpg`, and `pixels` and
+        `features` unless these were saved exactly: they differ by at most 2 ** -11 of
+        the largest value of the word.
 
+        Args:
+            folder: Of one explanation; that of one method where there are several.
 
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+        Raises:
+            FileError: A file is missing or damaged, or two do not fit each other.
+            ImageError: `photo.jpg` cannot be read.
+        """
+        return cls(**read_explanation(Path(folder)))

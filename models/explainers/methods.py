@@ -56,6 +56,7 @@ class Method:
         explain: (captioner, encoder input (1, H, W, 3), decoder stage, method) ->
             Maps.
         is_balanced: Whether words, features and pixels share out the logit, by rules.
+        is_additive: Whether the map of a phrase is the sum of its words' maps.
         is_extra: Whether "all" leaves it out: it is slow, or a part of another method.
         passes_encoder: Whether it takes relevance or a gradient back through the
             encoder, which has a precision.
@@ -72,6 +73,7 @@ class Method:
     operations: Operations
     explain: Callable
     is_balanced: bool = False
+    is_additive: bool = False
     is_extra: bool = False
     passes_encoder: bool = False
     attention: str | None = None
@@ -320,6 +322,7 @@ METHODS = {
         RELEVANCE,
         _lrp,
         is_balanced=True,
+        is_additive=True,
         passes_encoder=True,
     ),
     "decoder_lrp": Method(
@@ -328,18 +331,21 @@ METHODS = {
         RELEVANCE,
         _decoder_lrp,
         is_balanced=True,
+        is_additive=True,
         is_extra=True,
     ),
     "gradient": Method(
         "The derivative of the word's logit with respect to each pixel.",
         GRADIENT,
         _gradient,
+        is_additive=True,
         passes_encoder=True,
     ),
     "gradient_x_input": Method(
         "The derivative times the pixel's own value.",
         GRADIENT,
         _gradient_x_input,
+        is_additive=True,
         passes_encoder=True,
     ),
     "grad_cam": Method(
@@ -382,6 +388,7 @@ METHODS = {
         "word, is removed: slow, and asks nothing of the model.",
         GRADIENT,
         _occlusion,
+        is_additive=True,
         is_extra=True,
     ),
 }

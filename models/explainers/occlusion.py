@@ -62,4 +62,4 @@ def _explained_logits(captioner, features, stage, deleted=None) -> np.ndarray:
     places = np.broadcast_to(stage.places, (len(features), len(stage.places)))
     logits = predict_variants(captioner, features, stage.tokens_read, deleted, places)
     by_token = (logits * stage.seeds).sum(-1)  # (N, P)
-    return stage.sentence.merge(by_token.T, stage.steps).T
+    return stage.sentence.merge(by_token.T, *stage.spans).T
