@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from tqdm import tqdm
 
 from files.messages import describe, shortened
-from stopping import STOPPED, begin, end
+from stopping import STOPPED, begin, end, was_stopped
 from streams import lasting_streams, lost_output
 
 Options = TypeVar("Options")
@@ -224,13 +224,16 @@ def run_script(
             begin()
             for problem in work() or ():
                 problems.append(problem)
-        except (ValueError, OSError, RecursionError) as error:
-            problems.append(describe(error))
-        except MemoryError:
-            problems.append("the memory is used up. Take smaller batches or files.")
-        except KeyboardInterrupt:
-            problems.append(f"stopped; {on_stop}")
-            code = STOPPED
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or was_stopped():
+                problems.append(f"stopped; {on_stop}")
+                code = STOPPED
+            elif isinstance(error, MemoryError):
+                problems.append("the memory is used up. Take smaller batches or files.")
+            elif isinstance(error, (ValueError, OSError, RecursionError)):
+                problems.append(describe(error))
+            else:
+                raise
         problems += lost_output()
         for problem in problems:
             print(f"{name}: {problem}", file=sys.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 STOPPED = 130  # the exit code of a command that was stopped, as shells have it
 ROOT = Path(__file__).parent
-_state = {"guards": False, "stream": 2}
+_state = {"guards": False, "stream": 2, "stopped": False}
 
 
 def command_name() -> str | None:
@@ -40,9 +40,7 @@ def _end(number, frame) -> None:
 
 def guard_imports() -> None:
     """Lets Ctrl-C end a command of the project at once, until `begin`."""
-    is_main = threading.current_thread() is threading.main_thread()
-    is_free = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_main and is_free and command_name() is not None:
+    if _is_free() and command_name() is not None:
         signal.signal(signal.SIGINT, _end)
         _state["guards"] = True
         with contextlib.suppress(OSError):  # there is no such stream
@@ -51,14 +49,35 @@ def guard_imports() -> None:
 
 def begin() -> None:
     """Lets Ctrl-C raise KeyboardInterrupt, which the command answers."""
-    if _state["guards"]:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _state["stopped"] = False
+    if _state["guards"] or _is_free():
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def was_stopped() -> bool:
+    """Tells whether the user pressed Ctrl-C since `begin`.
+
+    A library that is interrupted may answer with an error of its own.
+    """
+    return _state["stopped"]
 
 
 def end() -> None:
     """Leaves Ctrl-C without an effect on what Python does at its end."""
-    if _state["guards"]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        is_command = _state["guards"]
+        answer = signal.SIG_IGN if is_command else signal.default_int_handler
+        signal.signal(signal.SIGINT, answer)
+
+
+def _interrupt(number, frame) -> None:
+    _state["stopped"] = True
+    signal.default_int_handler(number, frame)
+
+
+def _is_free() -> bool:
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 guard_imports()

@@ -2,6 +2,9 @@
 
 import argparse
 import logging
+import os
+import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +68,26 @@ def test_a_stopped_script_says_how_it_goes_on(capsys):
     ]
     assert run_script("a.py", lambda: stop(KeyboardInterrupt), ANEW) == 130
     assert "a.py: stopped; the same command begins anew." in capsys.readouterr().err
+
+
+def test_a_library_that_is_interrupted_may_answer_in_its_own_way(capsys):
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        except KeyboardInterrupt as error:
+            raise SystemError("bad argument to internal function") from error
+
+    handler = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored
+    try:
+        assert run_script("a.py", work) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert capsys.readouterr().err.startswith("a.py: stopped; ")
+    with pytest.raises(SystemError):
+        run_script("a.py", lambda: stop(SystemError))
 
 
 def test_other_errors_are_mistakes_of_ours():
