@@ -23,3 +23,10 @@ def seconds(call: Callable) -> float:
     start = time.perf_counter()
     np.asarray(call())
     return time.perf_counter() - start
+
+
+def measured(call: Callable) -> tuple[float, float]:
+    """Returns the wall and the processor seconds of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - wall, time.process_time() - processor

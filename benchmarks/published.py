@@ -10,17 +10,17 @@ second. KERAS_BACKEND chooses the backend.
 import argparse
 import resource
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 
-from benchmarks import peak_memory
-from command_line import make_parser
+from benchmarks import measured, peak_memory
+from command_line import make_parser, positive
 from keras_lrp import RELEVANCE_RULES
 from models.explainers.decoder_stage import explain_decoder
 from models.explainers.encoder_stage import pixel_gradient
+from models.explainers.explanation import PRECISION
 from models.published.captioner import PublishedCaptioner
 from models.published.families import FAMILIES
 from models.published.generation import Generation
@@ -66,54 +66,82 @@ def build(family: str) -> PublishedCaptioner:
     return PublishedCaptioner(network, generation, words, preprocessing)
 
 
-def measured(call: Callable) -> tuple[float, float]:
-    """Returns the wall and the processor seconds of a call."""
-    wall, processor = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - wall, time.process_time() - processor
+def time_explanation(family: str, num_words: int, rules: str) -> dict[str, list]:
+    """Explains random words of a random photograph twice.
+
+    Args:
+        family: A key of CONFIGS.
+        num_words: Of the caption, all explained.
+        rules: A key of RELEVANCE_RULES.
+
+    Returns:
+        For each part of the work the wall and processor seconds of the first call,
+        which compiles, and of the second.
+    """
+    captioner, operations = build(family), RELEVANCE_RULES[rules]
+    random = np.random.default_rng(0)
+    size = captioner.encoder.image_size
+    photo = random.integers(0, 256, (size, size, 3), dtype="uint8")
+    tokens = random.integers(3, len(captioner.vocabulary), num_words)
+    tokens, steps = tokens.astype("int32"), np.arange(num_words)
+    found = {}
+
+    def encode():
+        found["features"], (found["image"],) = captioner.encode_each([photo])
+        np.asarray(found["features"])  # it has arrived
+
+    def decoder():
+        found["stage"] = explain_decoder(
+            captioner, operations, found["features"], tokens, steps
+        )
+
+    def encoder():
+        image = found["image"].encoder_input
+        pixel_gradient(captioner, operations, image, found["stage"], PRECISION)
+
+    calls = {"forward of the encoder": encode, "decoder": decoder, "encoder": encoder}
+    return {name: [measured(call), measured(call)] for name, call in calls.items()}
+
+
+def lines(timed: dict[str, list]) -> list[str]:
+    """Returns the rows of the table, those of two sums among them."""
+    names = list(timed)
+    rows = timed | {
+        "decoder_lrp: the first two": _added(timed[name] for name in names[:2]),
+        "lrp: all": _added(timed.values()),
+    }
+    header = ("first: wall", "processor", "then: wall", "processor")
+    return [f"{'seconds':28}" + "".join(f"{name:>12}" for name in header)] + [
+        f"{name:28}" + "".join(f"{value:12.1f}" for call in calls for value in call)
+        for name, calls in rows.items()
+    ]
+
+
+def _added(parts: Iterable[list]) -> list:
+    return np.sum(list(parts), axis=0).tolist()
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__, "python -m benchmarks.published")
+    add_options(parser)
+    return parser.parse_args(argv)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what is explained, and how."""
     add = parser.add_argument
     add("--family", choices=FAMILIES, default="blip", help="of captioners")
-    add("--words", type=int, default=12, help="words of the caption")
+    add("--words", type=positive, default=12, help="words of the caption")
     add("--rules", choices=RELEVANCE_RULES, default="attn_lrp", help="of LRP")
-    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
-    captioner = build(arguments.family)
-    rules = RELEVANCE_RULES[arguments.rules]
-    random = np.random.default_rng(0)
-    size = captioner.encoder.image_size
-    photo = random.integers(0, 256, (size, size, 3), dtype="uint8")
-    tokens = random.integers(3, len(captioner.vocabulary), arguments.words)
-    tokens, steps = tokens.astype("int32"), np.arange(arguments.words)
-    found = {}
-
-    def encode():
-        found["features"], (found["image"],) = captioner.encode_each([photo])
-
-    def decoder():
-        found["stage"] = explain_decoder(
-            captioner, rules, found["features"], tokens, steps
-        )
-
-    def encoder():
-        image = found["image"].encoder_input
-        pixel_gradient(captioner, rules, image, found["stage"])
-
-    calls = {"forward of the encoder": encode, "decoder": decoder, "encoder": encoder}
+    timed = time_explanation(arguments.family, arguments.words, arguments.rules)
     print(f"{keras.backend.backend()}, {arguments.family}, {arguments.words} words")
-    print(f"{'':24}{'first: wall':>12}{'processor':>11}{'then: wall':>12}", end="")
-    print(f"{'processor':>11}")
-    for name, call in calls.items():
-        seconds = *measured(call), *measured(call)
-        print(f"{name:24}", *(f"{value:11.1f}" for value in seconds), sep="")
+    print(*lines(timed), sep="\n")
     print(f"peak memory {peak_memory(resource.RUSAGE_SELF):.2f} GB")
     return 0
 

@@ -44,15 +44,20 @@ def build_environment(folder: Path) -> Path:
 
 
 def ask_worker(
-    python: Path, folder: Path, arrays: Mapping[str, np.ndarray], *arguments: str
+    python: Path,
+    folder: Path,
+    arrays: Mapping[str, np.ndarray],
+    *arguments: str,
+    name: str = "worker",
 ) -> dict[str, np.ndarray]:
-    """Hands arrays to `folder/worker.py` as a file; returns those it answers.
+    """Hands arrays to a module in `folder` as a file; returns those it answers.
 
     Args:
         python: The environment's, see `build_environment`.
         folder: In `comparisons`.
         arrays: By name.
         arguments: What the worker is told after the paths of both files.
+        name: Of the module.
 
     Raises:
         ValueError: The worker failed.
@@ -60,7 +65,7 @@ def ask_worker(
     with tempfile.TemporaryDirectory() as exchange:
         given, result = Path(exchange) / "given.npz", Path(exchange) / "result.npz"
         np.savez(given, **arrays)
-        worker = f"comparisons.{folder.name}.worker"
+        worker = f"comparisons.{folder.name}.{name}"
         run_step(
             [python, "-m", worker, given, result, *arguments],
             f"Remove {folder / '.venv'} to have its environment built again.",

@@ -12,7 +12,7 @@ from config import whole_number
 from dataset.images import split_images
 from keras_lrp.backend import compiled
 from keras_lrp.operations import Operations
-from models.encoders import flatten_grid
+from models.encoders import VisionTransformer, find_transformer, flatten_grid
 from models.generation.beam_search import Hypotheses, check_search
 from models.sentence import Sentence
 
@@ -65,12 +65,10 @@ class BaseCaptioner(keras.Model):
         vocabulary: With a length, `start` and `padding`, tokens.
         encoder: Turns preprocessed pixels into features.
         decoder: Keeps the contract of `models.decoders.Decoder`.
-        is_rectified: Whether the encoder has rectifiers, which guided methods need.
         encoder_presets: The rules of LRP that the encoder may have, the default
             first; empty where it is explained by the decoder's rules.
     """
 
-    is_rectified = True
     encoder_presets: tuple[str, ...] = ()
 
     # Photographs
@@ -150,6 +148,11 @@ class BaseCaptioner(keras.Model):
         raise NotImplementedError
 
     # What is the same for all
+
+    @property
+    def vision_transformer(self) -> VisionTransformer | None:
+        """The encoder, or what it holds, that is written in operations; None: a CNN."""
+        return find_transformer(self.encoder)
 
     def encode(self, photos: Sequence[np.ndarray]):
         """Turns photos into features (B, h, w, D)."""

@@ -72,8 +72,6 @@ class Captioner(BaseCaptioner):
         encoder: From `build_encoder`.
     """
 
-    encoder_presets = LRP_PRESETS
-
     def __init__(self, config: Config, vocabulary: Vocabulary, encoder: keras.Model):
         super().__init__(name="captioner", dtype=config.dtype_policy)
         self.config, self.vocabulary, self.encoder = config, vocabulary, encoder
@@ -86,6 +84,11 @@ class Captioner(BaseCaptioner):
         for layer in self.frozen_part.layers:
             layer.trainable = False
         self.built = True
+
+    @property
+    def encoder_presets(self) -> tuple[str, ...]:
+        """See `BaseCaptioner`."""
+        return LRP_PRESETS if self.vision_transformer is None else ()
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -99,6 +99,12 @@ class LRPInferenceCaptioner(Captioner):
         weighed = "pixels" if config.trains_on_pixels else parts
         logger.info("LRP inference weighs words by the relevance of %s", weighed)
         if config.trains_on_pixels:
+            if self.vision_transformer is not None:
+                raise ValueError(
+                    f"lrp_mode={config.lrp_mode} takes relevance back through a "
+                    f"convolutional encoder; received {config.encoder}. Set "
+                    "lrp_mode=context."
+                )
             self._encoder_lrp = LRP(encoder, LRP_PRESET)
 
     def call(self, inputs, training=False):

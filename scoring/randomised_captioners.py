@@ -59,12 +59,15 @@ def check_trained_here(captioner: BaseCaptioner) -> None:
     """Refuses a captioner whose weights cannot be shuffled.
 
     Raises:
-        ValueError: It was not trained here.
+        ValueError: It was not trained here, or its encoder has no convolutions.
     """
-    if not isinstance(captioner, Captioner):
+    if not isinstance(captioner, Captioner) or (
+        captioner.vision_transformer is not None
+    ):
         raise ValueError(
             "Weights are shuffled in convolutional encoders; received a captioner of "
-            f"the kind {captioner.config.decoder}. Choose a run of yours."
+            f"the kind {captioner.config.decoder} whose encoder is none. Choose a run "
+            "of yours with one."
         )
 
 

@@ -36,6 +36,7 @@ CAPTIONS = (
     ("A blue bird flies.", "The bird flies away"),
     ("A green frog sits on grass.", "The frog sits"),
 )
+CONVOLUTIONAL = [name for name in ENCODERS if name != "vision_transformer"]
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import IS_DOUBLE, IS_TENSORFLOW, REFERENCE, tiny_captioner
 from keras import ops
+from retyped import array, slow_dense, slow_heads, slow_norm
 
 from config import Config
 from dataset.vocabulary import Vocabulary
@@ -194,26 +195,6 @@ def slow_transformer(captioner, features, tokens):
     return logits
 
 
-def slow_norm(layer, x):
-    """(X3)."""
-    deviation = np.sqrt(x.var(-1, keepdims=True) + layer.epsilon)
-    normal = (x - x.mean(-1, keepdims=True)) / deviation
-    return normal * array(layer.gamma) + array(layer.beta)
-
-
-def slow_heads(attention, x, memory, visible):
-    """(X1) and (X2) of what each place may see."""
-    parts = ((attention.query, x), (attention.key, memory), (attention.value, memory))
-    heads = zip(
-        *(np.split(slow_dense(*part), 2, axis=1) for part in parts), strict=True
-    )
-    mixed = []
-    for query, key, value in heads:
-        weights = np.exp(query @ key.T / np.sqrt(query.shape[1])) * visible
-        mixed.append(weights / weights.sum(1, keepdims=True) @ value)
-    return slow_dense(attention.mixed, np.concatenate(mixed, axis=1))
-
-
 def slow_lstm(cell, x, h, c):
     """(D4)."""
     z = x @ array(cell.kernel) + h @ array(cell.recurrent_kernel) + array(cell.bias)
@@ -235,16 +216,8 @@ def slow_context(attention, v, x, h_before, h, c):
     return beta * s + (1 - beta) * (alpha @ v)
 
 
-def slow_dense(layer, x):
-    return x @ array(layer.kernel) + array(layer.bias)
-
-
 def sigmoid(z):
     return 1 / (1 + np.exp(-z))
-
-
-def array(weight):
-    return ops.convert_to_numpy(weight).astype("float64")
 
 
 def test_relevance_and_gradient_keep_the_forward_values(captioner):

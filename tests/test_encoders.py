@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import tiny_encoder
+from conftest import CONVOLUTIONAL, tiny_encoder
 
 from config import Config
 from dataset.images import load_image
@@ -60,7 +60,7 @@ def test_colours_of_the_input_are_told_apart(name):
     assert rises[0] > 0 and not rises[1:].any()
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_features_are_a_nonnegative_grid(name):
     encoder = build_encoder(Config(encoder=name))
     features = encoder.predict(preprocess(images()[:1], name), verbose=0)

@@ -14,14 +14,13 @@ from cnn import (
     residual_block,
     seeds,
 )
-from conftest import randomize
+from conftest import CONVOLUTIONAL, randomize
 from held import gradient
 from keras import layers, ops
 
 from keras_lrp import LRP
 from keras_lrp.backend import compiled
 from keras_lrp.graph import Graph, read_graph
-from models.encoders import ENCODERS
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -73,7 +72,7 @@ def run_steps(graph: Graph, image) -> dict:
     return values
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_graphs_of_the_encoders_are_the_encoders(name):
     model = architecture(name, has_biases=True)
     graph = read_graph(model)

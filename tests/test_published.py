@@ -27,12 +27,12 @@ import evaluate_bbox
 import examine_word
 import explain_image
 import inference
+import train
 from dataset.images import ImageError
 from dataset.scenes import write_scenes
 from files.messages import FileError
 from keras_lrp.operations import RELEVANCE_RULES
 from models import METHODS, CaptionerError, explain, load_captioner
-from models.captioner import load_run
 from models.published.array_files import read_arrays, read_safetensors
 from models.published.families import FAMILIES
 from models.published.generation import Generation, read_generation
@@ -203,10 +203,18 @@ def test_arrays_that_do_not_fit_are_named(tmp_path):
 # The other files
 
 
+def test_it_is_not_trained(tmp_path, capsys):
+    folder = write_captioner(tmp_path / "git", "git")
+    given = {"--from": folder, "--objective": "lrp_inference", "--data-dir": tmp_path}
+    given["--run"] = tmp_path / "run"
+    assert train.main([str(part) for pair in given.items() for part in pair]) == 2
+    expected = "is a published captioner, which can be explained but not trained; "
+    assert f"train.py: {folder} {expected}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_be_loaded_is_named(tmp_path):
     folder = write_captioner(tmp_path / "git", "git")
-    with pytest.raises(CaptionerError, match="which can be explained but not trained"):
-        load_run(folder)
     config = json.loads((folder / "config.json").read_text())
     wrong = {
         "of the kind 'llava'; known are blip, git, vision-": {"model_type": "llava"},

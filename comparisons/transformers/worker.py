@@ -44,46 +44,42 @@ SETTINGS = (  # of the search, one for each model in turn
     {"no_repeat_ngram_size": 2},
     {"min_length": 6},
 )
+GPT2 = {
+    "vocab_size": 100,
+    "n_positions": 40,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 4,
+    "bos_token_id": START,
+    "eos_token_id": END,
+}
+TINY_TEXT = {
+    "blip": TEXT | {"sep_token_id": END, "eos_token_id": 2},
+    "git": TEXT | {"eos_token_id": END, "tie_word_embeddings": False},
+    "vision-encoder-decoder": GPT2,
+}
 
 
-def blip():
+def blip(text: dict, vision: dict):
     """Builds BLIP."""
-    text = TEXT | {"sep_token_id": END, "eos_token_id": 2}
-    config = BlipConfig(text_config=text, vision_config=VISION)
-    model = BlipForConditionalGeneration(config)
-    return model, lambda: model.text_decoder.cls.predictions.bias[END].add_(3.0)
+    config = BlipConfig(text_config=text, vision_config=vision)
+    return BlipForConditionalGeneration(config)
 
 
-def git():
+def git(text: dict, vision: dict):
     """Builds GIT."""
-    config = GitConfig(
-        **TEXT, vision_config=VISION, eos_token_id=END, tie_word_embeddings=False
-    )
-    model = GitForCausalLM(config)
-    return model, lambda: model.output.bias[END].add_(2.0)
+    return GitForCausalLM(GitConfig(**text, vision_config=vision))
 
 
-def vision_encoder_decoder():
+def vision_encoder_decoder(text: dict, vision: dict):
     """Builds a vision Transformer with GPT-2."""
-    decoder = GPT2Config(
-        vocab_size=100,
-        n_positions=40,
-        n_embd=32,
-        n_layer=2,
-        n_head=4,
-        bos_token_id=START,
-        eos_token_id=END,
-        add_cross_attention=True,
-        is_decoder=True,
-    )
+    decoder = GPT2Config(**text, add_cross_attention=True, is_decoder=True)
     config = VisionEncoderDecoderConfig.from_encoder_decoder_configs(
-        ViTConfig(**VISION), decoder
+        ViTConfig(**vision), decoder
     )
-    config.decoder_start_token_id, config.pad_token_id = START, END
-    config.eos_token_id = END
-    model = VisionEncoderDecoderModel(config=config)
-    inside = model.decoder.transformer
-    return model, lambda: inside.wte.weight[END].add_(2.0 * inside.ln_f.bias)
+    config.decoder_start_token_id = decoder.bos_token_id
+    config.eos_token_id = config.pad_token_id = decoder.eos_token_id
+    return VisionEncoderDecoderModel(config=config)
 
 
 FAMILIES = {
@@ -93,16 +89,38 @@ FAMILIES = {
 }
 
 
-def randomize(model, favour_end, seed: int) -> None:
-    """Draws weights that differ; every other model likes to end its captions."""
+def build_tiny(family: str, seed: int):
+    """Builds a random model; every other one likes to end its captions."""
+    model = FAMILIES[family](TINY_TEXT[family], VISION).eval()
+    randomize(model, seed)
+    with torch.no_grad():
+        if family == "blip":  # versions before 5 forget that both are one table
+            words = model.text_decoder.get_input_embeddings().weight
+            model.text_decoder.get_output_embeddings().weight.copy_(words)
+        if seed % 2:
+            favour_end(model, family)
+    return model
+
+
+def favour_end(model, family: str) -> None:
+    """Makes the end token likelier."""
+    if family == "blip":
+        model.text_decoder.cls.predictions.bias[END] += 3.0
+    elif family == "git":
+        model.output.bias[END] += 2.0
+    else:
+        inside = model.decoder.transformer
+        inside.wte.weight[END] += 2.0 * inside.ln_f.bias
+
+
+def randomize(model, seed: int) -> None:
+    """Draws weights that differ."""
     torch.manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.normal_(0.0, SPREAD)
             if "norm" in name.lower() and name.endswith("weight"):
                 parameter += 1.0
-        if seed % 2:
-            favour_end()
 
 
 def logits_of(model, family: str, pixels, tokens):
@@ -116,6 +134,40 @@ def logits_of(model, family: str, pixels, tokens):
     else:
         found = model(pixel_values=pixels, decoder_input_ids=tokens).logits
     return found[0]
+
+
+def gradients(model, family: str, pixels, read, written):
+    """Computes one forward pass, and a backward pass for each token of a caption.
+
+    Args:
+        model: The model.
+        family: A key of FAMILIES.
+        pixels: (1, 3, H, W).
+        read: The tokens that the decoder reads (T,).
+        written: Those whose logits are differentiated (T,).
+
+    Returns:
+        The logits (T, V); the pixels and the embedded tokens (1, T, D); for each token
+        the gradients of both.
+    """
+    inputs = [pixels.clone().requires_grad_()]
+
+    def hold(layer, arguments, output):
+        inputs.append(output.detach().requires_grad_())
+        return inputs[1].clone()  # the library adds to it in place
+
+    text = getattr(model, "text_decoder", getattr(model, "decoder", model))
+    handle = text.get_input_embeddings().register_forward_hook(hold)
+    logits = logits_of(model, family, inputs[0], read[None])
+    handle.remove()
+    return (
+        logits.detach(),
+        [x.detach() for x in inputs],
+        [
+            torch.autograd.grad(logits[step, token], inputs, retain_graph=True)
+            for step, token in enumerate(written)
+        ],
+    )
 
 
 def caption(model, family: str, pixels, beam_size: int, settings: dict):
@@ -134,10 +186,9 @@ def main() -> None:
     given, result, folder = sys.argv[1:]
     count, answer = int(np.load(given)["count"]), {}
     transformers.logging.set_verbosity_error()
-    for family, build in FAMILIES.items():
+    for family in FAMILIES:
         for seed in range(count):
-            model, favour_end = build()
-            randomize(model.eval(), favour_end, seed)
+            model = build_tiny(family, seed)
             name = f"{family}-{seed}"
             settings = SETTINGS[seed % len(SETTINGS)]
             model.save_pretrained(Path(folder) / name)

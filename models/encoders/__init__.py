@@ -14,7 +14,7 @@ from models.encoders.parts import (
     spread,
 )
 from models.encoders.pixels import preprocess, restore_pixels, swap_colours
-from models.encoders.vision_transformer import VisionTransformer
+from models.encoders.vision_transformer import VisionTransformer, find_transformer
 
 __all__ = [
     "CAFFE_MEAN",
@@ -24,6 +24,7 @@ __all__ = [
     "build_encoder",
     "computing_in",
     "cut_layers",
+    "find_transformer",
     "flatten_grid",
     "preprocess",
     "restore_pixels",

@@ -1,4 +1,4 @@
-"""Encoders: the convolutional networks of `keras.applications`, and a small one."""
+"""Encoders: the networks of `keras.applications`, and two small ones."""
 
 import re
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from config import Config, choose
 from dataset.images import IMAGE_SIZE
 from files.hdf5 import check_weights
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
+from models.encoders.vision_transformer import build_small, find_transformer
 from models.weights import check_finite
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR
@@ -25,7 +26,7 @@ class EncoderKind:
 
     Attributes:
         build: A constructor as those of `keras.applications`.
-        feature_layer: The layer whose output, after its ReLU, is the features.
+        feature_layer: The layer whose output, in a CNN after its ReLU, is the features.
         mean: For each colour, in the order the network reads them.
         scale: For all colours.
         reads_bgr: Whether the network reads blue first, not red.
@@ -71,6 +72,9 @@ ENCODERS = {
     "efficientnet_lite2": EncoderKind(
         build_efficientnet_lite2, "head_relu", (127.0, 127.0, 127.0), 128.0, False
     ),
+    "vision_transformer": EncoderKind(
+        build_small, "grid", (127.5, 127.5, 127.5), 127.5, reads_bgr=False
+    ),
 }
 
 
@@ -87,11 +91,11 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
 
     Returns:
         A functional model from preprocessed images (B, 224, 224, 3) to features
-        (B, h, w, D), nonnegative.
+        (B, h, w, D), those of a CNN nonnegative.
 
     Raises:
-        ValueError: There is no such encoder, or its weights cannot be read or
-            downloaded.
+        ValueError: There is no such encoder, its weights cannot be read or
+            downloaded, or its features have no factor.
     """
     kind = choose("encoder", config.encoder, ENCODERS)
     if weights is not None and h5py.is_hdf5(str(weights)):
@@ -115,5 +119,11 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
             layer.trainable = False
     features = base.get_layer(kind.feature_layer).output
     if config.feature_scale != 1.0:
+        if find_transformer(base) is not None:
+            raise ValueError(
+                "feature_scale must be 1 for a vision Transformer, whose last norm "
+                f"sets the scale; received {config.feature_scale}. Add --set "
+                "feature_scale=1."
+            )
         features = keras.layers.Rescaling(config.feature_scale, name="scale")(features)
     return keras.Model(base.input, features, name="encoder")

@@ -1,7 +1,12 @@
 """The vision Transformer: patches of a photograph as tokens.
 
+Published captioners have one each, and `ENCODERS` a small one that is trained here.
+
 Source: Dosovitskiy et al. 2021 (arXiv 2010.11929), section 3.1.
 """
+
+import dataclasses
+from pathlib import Path
 
 import keras
 from keras import ops
@@ -10,9 +15,12 @@ from keras_lrp import Operations
 from models.transformer.block import Block, BlockSizes
 from models.transformer.layers import dense, kernel_and_bias, layer_norm, normalize
 
+SMALL = BlockSizes(size=192, heads=6, inner=384, depth=4, norm_first=True)
+SMALL_PATCH = 32
+
 
 class VisionTransformer(keras.Model):
-    """Turns pixels into a class token and a token for each patch.
+    """Turns pixels into a token for each patch, and a class token before them.
 
         x = [class; patches W + b] + places      block after block      norm
 
@@ -22,6 +30,8 @@ class VisionTransformer(keras.Model):
         patch_size: Divides them.
         patch_bias: Whether the patches' layer has a bias.
         norms_input: Whether the tokens are normalized before the first block (CLIP).
+        has_class_token: Whether the class token is there.
+        name: Of the network.
     """
 
     def __init__(
@@ -31,8 +41,10 @@ class VisionTransformer(keras.Model):
         patch_size: int,
         patch_bias: bool = True,
         norms_input: bool = False,
+        has_class_token: bool = True,
+        name: str = "encoder",
     ):
-        super().__init__(name="encoder")
+        super().__init__(name=name)
         if image_size % patch_size:
             raise ValueError(
                 f"Patches of {patch_size} pixels must divide the image; received "
@@ -42,8 +54,10 @@ class VisionTransformer(keras.Model):
         self.grid = (image_size // patch_size,) * 2
         size, epsilon = sizes.size, sizes.norm_epsilon
         self.patches = dense(3 * patch_size**2, size, "patches", patch_bias)
-        self.class_token = self.add_weight(shape=(1, 1, size), name="class_token")
-        num_tokens = 1 + self.grid[0] * self.grid[1]
+        num_tokens, self.class_token = self.grid[0] * self.grid[1], None
+        if has_class_token:
+            num_tokens += 1
+            self.class_token = self.add_weight(shape=(1, 1, size), name="class_token")
         self.places = self.add_weight(shape=(1, num_tokens, size), name="places")
         self.input_norm = None
         if norms_input:
@@ -63,14 +77,16 @@ class VisionTransformer(keras.Model):
             pixels: Preprocessed (B, H, W, 3).
 
         Returns:
-            Tokens (B, 1 + h w, D), the class token first, and the attention weights
-            of each block, (B, 1 + h w, 1 + h w) each.
+            Tokens (B, L, D), and the attention weights of each block, (B, L, L) each.
+            L = h w, or 1 + h w with the class token, which comes first.
         """
         x = _cut_patches(pixels, self.patch_size)
         x = operations.patches(x, *kernel_and_bias(self.patches))
-        batch, _, size = ops.shape(x)
-        first = ops.broadcast_to(self.class_token, (batch, 1, size))
-        x = operations.sum(ops.concatenate([first, x], axis=1) + self.places)
+        if self.class_token is not None:
+            batch, _, size = ops.shape(x)
+            first = ops.broadcast_to(self.class_token, (batch, 1, size))
+            x = ops.concatenate([first, x], axis=1)
+        x = operations.sum(x + self.places)
         if self.input_norm is not None:
             x = normalize(operations, self.input_norm, x)
         attention = []
@@ -79,6 +95,63 @@ class VisionTransformer(keras.Model):
             x = block.think(operations, x)
             attention.append(weights)
         return normalize(operations, self.output_norm, x), attention
+
+    def get_config(self) -> dict:
+        """Returns what tells its architecture from others."""
+        return {
+            "name": self.name,
+            "sizes": dataclasses.asdict(self.sizes),
+            "image_size": self.image_size,
+            "patch_size": self.patch_size,
+            "patch_bias": self.patches.use_bias,
+            "norms_input": self.input_norm is not None,
+            "has_class_token": self.class_token is not None,
+        }
+
+
+def build_small(
+    include_top: bool = False,
+    weights: str | Path | None = None,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+) -> keras.Model:
+    """Builds a small vision Transformer as the constructors of `keras.applications` do.
+
+    Its tokens lie in a grid, without a class token.
+
+    Args:
+        include_top: It has no classifier.
+        weights: None for random ones, or a file that Keras wrote of this network.
+        input_shape: Of square images, which are pixels / 127.5 - 1, RGB.
+
+    Raises:
+        ValueError: A classifier or ImageNet's weights are asked for.
+    """
+    if include_top or weights == "imagenet":
+        raise ValueError(
+            "The vision Transformer has no classifier and no published weights. Begin "
+            "with random ones: --encoder-weights none."
+        )
+    transformer = VisionTransformer(
+        SMALL,
+        input_shape[0],
+        SMALL_PATCH,
+        has_class_token=False,
+        name="vision_transformer",
+    )
+    inputs = keras.Input(input_shape)
+    grid = keras.layers.Reshape((*transformer.grid, SMALL.size), name="grid")
+    model = keras.Model(inputs, grid(transformer(inputs)))
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def find_transformer(encoder: keras.Model) -> VisionTransformer | None:
+    """Returns the vision Transformer that an encoder is or holds, if any."""
+    if isinstance(encoder, VisionTransformer):
+        return encoder
+    held = (layer for layer in encoder.layers if isinstance(layer, VisionTransformer))
+    return next(held, None)
 
 
 def _cut_patches(pixels, size: int):

@@ -7,7 +7,7 @@ from keras_lrp import LRP
 from keras_lrp.backend import compiled, pull_back_each
 from keras_lrp.operations import Operations
 from models.base_captioner import BaseCaptioner
-from models.encoders import VisionTransformer
+from models.encoders import flatten_grid
 from models.explainers.decoder_stage import DecoderStage
 from models.explainers.explanation import PRECISION
 from models.sentence import few_sizes
@@ -29,7 +29,7 @@ def pixel_gradient(
         stage: Has the gradient of the features.
         precision: Of the way back through a convolutional encoder.
     """
-    if not isinstance(captioner.encoder, VisionTransformer):
+    if captioner.vision_transformer is None:
         gradient = stage.feature_gradient
         return propagate(captioner, "gradient", encoder_input, gradient, precision)
     function = captioner.make_once(
@@ -56,7 +56,7 @@ def pixel_relevance(
         stage: Has the gradient of the features.
         precision: Of the way back through a convolutional encoder.
     """
-    if isinstance(captioner.encoder, VisionTransformer):
+    if captioner.vision_transformer is not None:
         gradient = pixel_gradient(
             captioner, operations, encoder_input, stage, precision
         )
@@ -67,12 +67,10 @@ def pixel_relevance(
 
 def _compiled_stage(captioner: BaseCaptioner, operations: Operations):
     """Computes the tokens once, and pulls back word after word, to save memory."""
-    encoder = captioner.encoder
+    encoder = captioner.vision_transformer
 
     def differentiate(pixels, gradients):
-        gradients = ops.reshape(
-            gradients, (ops.shape(gradients)[0], 1, *ops.shape(gradients)[2:])
-        )  # (R, 1, L, D)
+        gradients = flatten_grid(gradients)[:, None]  # (R, 1, L, D)
         found = pull_back_each(
             lambda pixels: encoder.run(operations, pixels)[0], pixels, gradients
         )
@@ -137,7 +135,7 @@ def roll_out(captioner: BaseCaptioner, encoder_input: np.ndarray) -> np.ndarray:
 
     Source: Abnar and Zuidema 2020 (arXiv 2005.00928), equation 1.
     """
-    encoder = captioner.encoder
+    encoder = captioner.vision_transformer
     attend = captioner.make_once(
         "encoder attention",
         lambda: compiled(

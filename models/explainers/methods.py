@@ -11,7 +11,7 @@ from keras_lrp import PRECISIONS
 from keras_lrp.operations import RELEVANCE_RULES, GradientOperations, Operations
 from models.base_captioner import BaseCaptioner
 from models.captioner import LRP_PRESETS
-from models.encoders import VisionTransformer, spread
+from models.encoders import spread
 from models.explainers.decoder_stage import DecoderStage
 from models.explainers.encoder_stage import (
     pixel_gradient,
@@ -88,7 +88,7 @@ class Method:
         name = captioner.config.decoder
         if self.attention is not None and not maps:
             return f"shows attention, and the decoder {name} has none"
-        if self.follows and not isinstance(captioner.encoder, VisionTransformer):
+        if self.follows and captioner.vision_transformer is None:
             return (
                 "follows the attention of a vision Transformer, and the encoder is none"
             )
@@ -97,7 +97,7 @@ class Method:
                 f"shows the {self.attention} attention of several layers, and the "
                 f"decoder {name} has one"
             )
-        if self.is_guided and not captioner.is_rectified:
+        if self.is_guided and captioner.vision_transformer is not None:
             return "guides rectifiers, and the encoder has none"
         return ""
 
@@ -281,8 +281,8 @@ def _attention(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
     channels = stage.features.shape[-1]
     shown = stage.attention[method.attention or next(iter(stage.attention))]
     if method.follows:
-        followed = shown[:, 0] @ roll_out(captioner, encoder_input)  # (R, L)
-        shown = followed[:, None]
+        seen = shown.reshape(len(shown), -1)  # (R, L)
+        shown = (seen @ roll_out(captioner, encoder_input)).reshape(shown.shape)
     features = np.repeat(shown[..., None] / channels, channels, axis=-1)
     placed = captioner.lay_out(shown)
     pixels = _as_pixels(spread(placed, encoder_input.shape[1:3]))

@@ -38,8 +38,6 @@ class PublishedCaptioner(BaseCaptioner):
         preprocessing: How photographs are prepared.
     """
 
-    is_rectified = False
-
     def __init__(
         self,
         network: Network,

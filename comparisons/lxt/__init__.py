@@ -1,0 +1,1 @@
+"""Agreement with lxt, the library of the authors of AttnLRP."""
