@@ -164,19 +164,20 @@ def test_two_captioners_are_explained_beside_each_other(photo, tmp_path, monkeyp
     folder = tmp_path / "out" / "scene"
     options = ["--words", "dog", "--caption", TEXT, "--output", tmp_path / "out"]
     several = [*options, "--model", "runs/a/,runs/b", "--method"]
-    assert run(photo, *several, "lrp,attention") == 0
-    found = [Explanation.load(folder / name / "lrp") for name in "ab"]
+    assert run(photo, *several, "decoder_lrp,attention") == 0
+    found = [Explanation.load(folder / name / "decoder_lrp") for name in "ab"]
     assert found[0].logits[0] != found[1].logits[0]
     text = (folder / "report.html").read_text()
     assert all(f'"captioner runs/{name}' in text for name in "ab")
     assert '"beside":true' in text
-    assert run(photo, *several, "lrp,attention", "--resume") == 0
+    assert run(photo, *several, "decoder_lrp,attention", "--resume") == 0
     assert run(photo, *several, "attention", "--overwrite") == 0
     shared = {"photo.jpg", "report.html", "settings.json"}
     assert {path.name for path in folder.iterdir()} == {"a", "b", *shared}
-    assert not (folder / "a" / "lrp").exists()
+    assert not (folder / "a" / "decoder_lrp").exists()
     assert (folder / "a" / "explanation.json").is_file()
-    assert run(photo, *options, "--model", "runs/a", "--overwrite") == 0
+    last = ["--model", "runs/a", "--method", "attention", "--overwrite"]
+    assert run(photo, *options, *last) == 0
     assert {path.name for path in folder.iterdir()} == FILES
 
 
