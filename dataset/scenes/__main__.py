@@ -2,6 +2,7 @@
 
 python -m dataset.scenes --output data/scenes
 python -m dataset.scenes --layout coco2017 --output data/like_coco
+python -m dataset.scenes --layout evidence --output data/evidence
 """
 
 import argparse
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from command_line import ANEW, make_parser, run_script
 from dataset.scenes.captions import WORDINGS
+from dataset.scenes.evidence import write_evidence_scenes
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
 from dataset.scenes.scenes import write_scenes
 
 LAYOUTS = {
     "scenes": write_scenes,
+    "evidence": write_evidence_scenes,
     "flickr30k": write_like_flickr30k,
     "coco2017": write_like_coco2017,
 }

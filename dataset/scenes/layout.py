@@ -136,7 +136,7 @@ def _try_places(
             if in_front:
                 left, top = _corner_in_front(rng, placements[0], side)
             else:
-                left, top = _random_corner(rng, side)
+                left, top = random_corner(rng, side)
             candidate = Placement(kind, colour, size, left, top, side)
             if _fits(candidate, placements, in_front):
                 placements.append(candidate)
@@ -146,7 +146,8 @@ def _try_places(
     return tuple(placements)
 
 
-def _random_corner(rng: np.random.Generator, side: int) -> tuple[int, int]:
+def random_corner(rng: np.random.Generator, side: int) -> tuple[int, int]:
+    """Draws the upper left pixel of an object of a side, clear of the edges."""
     left, top = rng.integers(MARGIN, IMAGE_SIZE - MARGIN - side, 2, endpoint=True)
     return int(left), int(top)
 
@@ -169,10 +170,11 @@ def _fits(candidate: Placement, placements: list[Placement], in_front: bool) -> 
         covered = silhouette(back)
         hidden = np.mean(silhouette(candidate)[covered])
         return bool(HIDDEN[0] <= hidden <= HIDDEN[1])
-    return all(_are_apart(candidate, placement) for placement in placements)
+    return all(are_apart(candidate, placement) for placement in placements)
 
 
-def _are_apart(one: Placement, other: Placement) -> bool:
+def are_apart(one: Placement, other: Placement) -> bool:
+    """Tells whether two objects have at least GAP pixels between them."""
     return (
         one.left + one.side + GAP <= other.left
         or other.left + other.side + GAP <= one.left

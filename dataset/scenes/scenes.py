@@ -9,9 +9,8 @@ DATA_DIR/scenes.json                      the parameters it was rendered with
 """
 
 import dataclasses
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +85,15 @@ def render_scene(
     background, placements = compose(rng, kinds, background)
     image, masks = draw_scene(background, placements, rng)
     objects = tuple(
-        SceneObject(place.kind, place.colour, place.size, _tight_box(mask), mask)
+        SceneObject(place.kind, place.colour, place.size, tight_box(mask), mask)
         for place, mask in zip(placements, masks, strict=True)
     )
     captions = write_captions(background, objects, rng, wordings)
     return Scene(image, captions, background, objects)
 
 
-def _tight_box(mask: np.ndarray) -> Box:
+def tight_box(mask: np.ndarray) -> Box:
+    """Returns the smallest box of a mask (224, 224), as shares of the image."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     edges = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
     return Box(*(int(edge) / IMAGE_SIZE for edge in edges))
@@ -131,7 +131,7 @@ def write_scenes(
         parameters["bias"] = dataclasses.asdict(bias)
     if wordings is not None:
         parameters["wordings"] = list(wordings)
-    if _is_written(data_dir, parameters):
+    if is_written(data_dir, parameters):
         return data_dir
     with whole_folder(data_dir) as part:
         _write_splits(part, num_images, seed, bias, wordings)
@@ -151,7 +151,12 @@ def check_num_images(num_images: Mapping[str, int]) -> None:
         raise ValueError("num_images is empty; expected such as {'train': 800}.")
 
 
-def _is_written(data_dir: Path, parameters: dict) -> bool:
+def is_written(data_dir: Path, parameters: dict) -> bool:
+    """Tells whether a folder holds the scenes of these parameters.
+
+    Raises:
+        DatasetError: It holds others, or is no folder for scenes.
+    """
     if data_dir.is_file():
         raise DatasetError(f"{data_dir} is a file; expected a new or empty folder.")
     if not data_dir.is_dir() or not any(data_dir.iterdir()):
@@ -189,7 +194,7 @@ def _write_splits(
                 own_seed = scene_seed(split, index, seed)
                 chosen = (None, None) if bias is None else bias.choose(split, own_seed)
                 scene = render_scene(own_seed, *chosen, wordings)
-                name = _write_scene(folder, f"{split}_{index:06d}", scene)
+                name = write_scene(folder, f"{split}_{index:06d}", scene)
                 names.append(name)
                 lines += [f"{name}#{k}\t{c}" for k, c in enumerate(scene.captions)]
                 bar.update()
@@ -202,7 +207,7 @@ def scene_seed(split: str, index: int, seed: int) -> int:
     return (seed * len(SPLITS) + SPLITS.index(split)) * MAX_IMAGES + index
 
 
-def _write_scene(folder: Path, image_id: str, scene: Scene) -> str:
+def write_scene(folder: Path, image_id: str, scene: Scene) -> str:
     """Writes the files of one scene and returns the name of its image file."""
     name = f"{image_id}.jpg"
     save_image(folder / "images" / name, scene)
@@ -251,31 +256,36 @@ def read_scenes(
     return [dataclasses.replace(image, objects=_objects_of(image)) for image in images]
 
 
-def _read_masks(image: CaptionedImage) -> Iterator[np.ndarray]:
-    """Yields the bool masks (224, 224) of the objects of a rendered scene."""
+def read_parts(image: CaptionedImage) -> np.ndarray:
+    """Returns what each pixel (224, 224) of a rendered scene shows.
+
+    It is the number of an object in its scene, counted from 1, or 0 for the
+    background.
+
+    Raises:
+        DatasetError: The file is missing or damaged.
+    """
     path = _objects_path(image, ".png")
     try:
         with Image.open(path, formats=("PNG",)) as masks:
             if masks.mode != "P" or masks.size != (IMAGE_SIZE, IMAGE_SIZE):
                 raise ValueError(f"it is {masks.mode} of {masks.size} pixels")
-            indices = np.asarray(masks)
+            return np.asarray(masks)
     except DAMAGE as error:
         raise DatasetError(f"{path} is damaged ({reason_of(error)}). {ANEW}") from error
-    for number in itertools.count(1):
-        yield indices == number
 
 
 def _objects_of(image: CaptionedImage) -> tuple[ObjectBox, ...]:
     path = _objects_path(image, ".json")
     try:
-        facts = read_json(path, FACTS, ANEW)
+        facts, parts = read_json(path, FACTS, ANEW), read_parts(image)
         return tuple(
             ObjectBox(
                 _phrases(o["kind"], o["colour"], o["size"]),
                 share_of_image(o["box"], 1, 1),
-                compress(mask),
+                compress(parts == number),
             )
-            for o, mask in zip(facts["objects"], _read_masks(image), strict=False)
+            for number, o in enumerate(facts["objects"], start=1)
         )
     except FileError as error:
         raise DatasetError(str(error)) from error

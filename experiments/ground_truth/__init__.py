@@ -1,0 +1,1 @@
+"""Explanations scored where it is known what every word rests on."""
