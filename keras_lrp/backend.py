@@ -16,8 +16,16 @@ from keras import ops
 
 BACKEND = keras.backend.backend()
 
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Leaves out that a function is compiled for one shape after another."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
 if BACKEND == "tensorflow":
     import tensorflow as tf
+
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
 elif BACKEND == "jax":
     import jax
 elif BACKEND == "torch":
@@ -289,8 +297,3 @@ def share_of_replica(weights):
         return 1.0
     total = ops.sum(weights)
     return total / replica.all_reduce(tf.distribute.ReduceOp.MEAN, total)
-
-
-def allow_many_shapes() -> None:
-    """Silences the warning that a function is compiled for one shape after another."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)

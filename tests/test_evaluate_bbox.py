@@ -34,6 +34,7 @@ def ball_captioner(seed=0):
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setattr(evaluate_bbox, "load_captioner", lambda _: ball_captioner())
+    monkeypatch.setattr(evaluate_bbox, "NUM_EXAMPLES", 1)  # of each method and kind
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,16 @@ def test_an_earlier_explanation_is_refused_before_the_model_loads(
     photo, tmp_path, capsys, monkeypatch
 ):
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [
+        "--caption",
+        TEXT,
+        "--words",
+        "dog",
+        "--method",
+        "attention",
+        "--output",
+        output,
+    ]
     assert run(photo, *options) == 0
     page = output / "scene" / "report.html"
     before = page.stat().st_mtime_ns
@@ -134,16 +143,18 @@ def test_words_that_the_caption_lacks_are_named(photo, tmp_path, caplog):
     assert f"'ball' is not in the caption '{TEXT}'; the other" in caplog.text
 
 
-def test_several_methods_are_named_by_either_option(photo, tmp_path):
-    names = {}
-    for option, text in (("--method", "lrp,attention"), ("--methods", "all")):
-        output = tmp_path / option
-        words = ["--caption", TEXT, "--words", "dog"]
-        assert run(photo, *words, option, text, "--output", output) == 0
-        found = (output / "scene").iterdir()
-        names[option] = {path.name for path in found if path.is_dir()}
-    assert names["--method"] == {"lrp", "attention"}
-    assert names["--methods"] == {n for n, m in METHODS.items() if not m.is_extra}
+@pytest.mark.parametrize(
+    ("option", "text", "names"),
+    [
+        ("--method", "attention,grad_cam", {"attention", "grad_cam"}),
+        ("--methods", "all", {n for n, m in METHODS.items() if not m.is_extra}),
+    ],
+)
+def test_several_methods_lie_side_by_side(photo, tmp_path, option, text, names):
+    options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
+    assert run(photo, *options, option, text) == 0
+    found = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
+    assert found == names | {"photo.jpg", "report.html", "settings.json"}
 
 
 def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
@@ -153,9 +164,9 @@ def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
     folder.mkdir(parents=True)
     (folder / "mine.txt").touch()  # stays
     for methods, expected in (
-        ("lrp,attention", {"lrp", "attention", *common}),
-        ("gradient", FILES),
-        ("lrp,gradient", {"lrp", "gradient", *common}),
+        ("grad_cam,attention", {"grad_cam", "attention", *common}),
+        ("attention", FILES),
+        ("grad_cam,gradient", {"grad_cam", "gradient", *common}),
     ):
         assert run(photo, *options, methods) == 0
         assert {path.name for path in folder.iterdir()} == expected | {"mine.txt"}
@@ -166,7 +177,16 @@ def test_a_namesake_that_comes_later_renames_no_folder(photo, tmp_path):
     photos.mkdir()
     for name in ("a.png", "b.png"):
         Image.open(photo).save(photos / name)
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [
+        "--caption",
+        TEXT,
+        "--words",
+        "dog",
+        "--method",
+        "attention",
+        "--output",
+        output,
+    ]
     assert run(photos, *options) == 0
     before = (output / "a" / "report.html").stat().st_mtime_ns
     Image.open(photo).save(photos / "a.jpg")  # comes before a.png by name
@@ -194,7 +214,16 @@ def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
     folder.mkdir()
     Image.open(photo).save(folder / "scene.jpg")
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [
+        "--caption",
+        TEXT,
+        "--words",
+        "dog",
+        "--method",
+        "attention",
+        "--output",
+        output,
+    ]
     assert run(photo, folder, *options) == 0
     names = {path.name for path in output.iterdir()}
     assert names == {"scene", "scene-2", "index.html"}
@@ -222,14 +251,6 @@ def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
     assert "It is &lt;odd&gt;." in page
     surest = max(probabilities, key=probabilities.get)
     assert page.index('<a href="') == page.index(f'<a href="{surest}/report.html"')
-
-
-def test_all_methods_lie_side_by_side(photo, tmp_path):
-    options = ["--caption", TEXT, "--words", "dog", "--method", "all"]
-    assert run(photo, *options, "--output", tmp_path / "out") == 0
-    names = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
-    fast = {name for name, method in METHODS.items() if not method.is_extra}
-    assert names == fast | {"photo.jpg", "report.html", "settings.json"}
 
 
 def test_rules_are_chosen_and_named(photo, tmp_path):
@@ -261,7 +282,16 @@ def test_a_stopped_folder_is_resumed(photo, tmp_path, monkeypatch, capsys):
     for name in "abc":
         Image.open(photo).save(photos / f"{name}.png")
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [
+        "--caption",
+        TEXT,
+        "--words",
+        "dog",
+        "--method",
+        "attention",
+        "--output",
+        output,
+    ]
     stopped = iter([1, 1])
 
     def explain_two(*arguments):
@@ -291,7 +321,16 @@ def test_shards_write_into_one_folder(photo, tmp_path):
     for name in ("a.png", "b.jpg", "b.png"):
         Image.open(photo).save(photos / name)
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [
+        "--caption",
+        TEXT,
+        "--words",
+        "dog",
+        "--method",
+        "attention",
+        "--output",
+        output,
+    ]
     for index, names in enumerate([{"a", "b-2"}, {"a", "b", "b-2"}]):
         assert run(photos, *options, "--shard", f"{index}/2") == 0
         assert {path.name for path in output.iterdir()} == names
@@ -339,27 +378,39 @@ def test_unknown_model_lists_the_shipped_ones(photo, capsys):
     assert explain_image.DEFAULT_MODEL in capsys.readouterr().err
 
 
-@pytest.mark.shipped
-@pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_captioner_shares_out_its_logits(name):
-    captioner = load_captioner(name)
-    e = explain(captioner, render_scene(3).image, beam_size=2)
+@pytest.fixture(scope="module")
+def shipped(request):
+    """A captioner that comes with the project, loaded once."""
+    return load_captioner(request.param)
+
+
+def assert_balanced(e):
+    """Most of a logit reaches words and image."""
     given = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
     np.testing.assert_allclose(given, e.logits, rtol=1e-3, atol=1e-3)
     assert np.abs(e.lost).max() < 0.5 * np.abs(e.logits).max()
 
 
 @pytest.mark.shipped
-@pytest.mark.parametrize("name", [n for n in SHIPPED if n.startswith("flickr8k")])
-def test_shipped_captioner_knows_a_dog(shared, name):
+@pytest.mark.parametrize("shipped", SHIPPED, indirect=True)
+def test_shipped_captioner_shares_out_its_logits(shipped):
+    """Of its own caption; of the last word down to the pixels."""
+    image = render_scene(3).image
+    (caption,) = shipped.caption_features(shipped.encode(image[None]), beam_size=2)
+    assert_balanced(explain(shipped, image, "decoder_lrp", caption.text))
+    if shipped.config.dataset == "scenes":  # all have its encoder
+        assert_balanced(explain(shipped, image, "lrp", caption.text, caption.words[-1]))
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize(
+    "shipped", [n for n in SHIPPED if n.startswith("flickr8k")], indirect=True
+)
+def test_shipped_captioner_knows_a_dog(shared, shipped):
     """A dog glows where the dog is: twice the relevance of its box's area."""
-    images = shared / "data" / "flickr8k" / "images"
-    e = explain(
-        load_captioner(name),
-        images / "3695064885_a6922f06b2.jpg",
-        caption="a brown dog",
-        words=["dog"],
-    )
+    photo = shared / "data" / "flickr8k" / "images" / "3695064885_a6922f06b2.jpg"
+    e = explain(shipped, photo, caption="a brown dog", words=["dog"])
+    assert_balanced(e)
     heat = np.maximum(e.pixels[0].sum(-1), 0)
     height, width = heat.shape
     left, top, right, bottom = DOG_BOX
@@ -370,12 +421,12 @@ def test_shipped_captioner_knows_a_dog(shared, name):
 
 
 @pytest.mark.shipped
-def test_shipped_captioner_describes_scenes():
+@pytest.mark.parametrize("shipped", ["scenes-adaptive-attention"], indirect=True)
+def test_shipped_captioner_describes_scenes(shipped):
     """Most of what it says of unseen scenes is true."""
-    captioner = load_captioner("scenes-adaptive-attention")
     scenes = [render_scene(scene_seed("test", index, 0)) for index in range(8)]
-    features, _ = captioner.encode_each([scene.image for scene in scenes])
-    captions = captioner.caption_features(features)
+    features, _ = shipped.encode_each([scene.image for scene in scenes])
+    captions = shipped.caption_features(features)
     said = [
         one
         for scene, caption in zip(scenes, captions, strict=True)

@@ -18,7 +18,7 @@ from conftest import IS_TORCH, randomize, set_precision
 from keras import layers, ops
 
 from keras_lrp import LRP, PRESETS, class_relevance
-from keras_lrp.backend import compiled, vector_jacobian_product
+from keras_lrp.backend import compilation, compiled, vector_jacobian_product
 from keras_lrp.forward import ForwardCheck
 from keras_lrp.layers import ENTRIES
 from keras_lrp.rules import AlphaBeta, Epsilon
@@ -36,7 +36,8 @@ def test_relevance_of_the_encoders_is_conserved_without_biases(name):
     image = normal(1, 75, 75, 3)
     relevance = np.asarray(model(image))[:, None] * (1 + seeds(model, 1, 2) ** 2)
     for preset in ("alpha1_beta0", "epsilon_gamma_box"):
-        actual = explained(model, preset, image, relevance)
+        with compilation(False):
+            actual = explained(model, preset, image, relevance)
         assert np.isfinite(actual).all()
         assert_close(actual.sum(axis=(2, 3, 4)), relevance.sum(axis=(2, 3, 4)), 1e-4)
 
@@ -56,9 +57,11 @@ def test_epsilon_on_the_encoders_is_gradient_x_input(name):
         kind: Epsilon(1e-12) if isinstance(rule, Epsilon) else rule
         for kind, rule in PRESETS["epsilon"].items()
     }
-    actual = explained(model, rules, image, relevance)[:, 0]
+    with compilation(False):
+        actual = explained(model, rules, image, relevance)[:, 0]
     assert_close(actual, image * np.asarray(gradient))
-    actual = explained(model, "gradient", image, weights)[:, 0]
+    with compilation(False):
+        actual = explained(model, "gradient", image, weights)[:, 0]
     assert_close(actual, gradient)
 
 
@@ -90,7 +93,7 @@ def test_gradient_is_the_derivative_of_the_logits():
 
 
 def test_classes_are_explained_by_number():
-    model = network(everything)
+    model = network(classifier)
     image = normal(2, 6, 8, 3)
     one_hot = np.zeros((2, 2, 4))
     one_hot[:, 0, 3] = one_hot[:, 1, 1] = 1.0

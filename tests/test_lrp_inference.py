@@ -317,7 +317,7 @@ def test_lambda_1_is_plain_training(decoder):
     trained = []
     for kind in (LRPInferenceCaptioner, Captioner):
         captioner = compiled(build(kind, decoder=decoder, lrp_lambda=1.0))
-        logs = [captioner.train_on_batch(*random_batch(seed)) for seed in range(3)]
+        logs = [captioner.train_on_batch(*random_batch(seed)) for seed in range(2)]
         trained.append((logs, [weight.numpy() for weight in captioner.decoder.weights]))
     (logs, weights), (plain_logs, plain_weights) = trained
     np.testing.assert_allclose(logs, plain_logs, rtol=1e-6)
@@ -382,13 +382,14 @@ def test_pixel_weights_are_trained_with_and_change_little():
 def start(quick, data_dir, tmp_path_factory):
     """A plain run to go on from."""
     run = tmp_path_factory.mktemp("start") / "run"
-    assert train.main(arguments_of(data_dir, run, epochs=3)) == 0
+    assert train.main(arguments_of(data_dir, run, epochs=1)) == 0
     return run
 
 
-def tune_arguments(data_dir, run, start, *settings) -> list[str]:
+def tune_arguments(data_dir, run, start, *settings, epochs=2) -> list[str]:
     paths = resume_arguments(data_dir, run)[:-1]
-    fields = ["learning_rate=0.01", "epochs=2", "label_smoothing=0.1", *settings]
+    fields = ["learning_rate=0.01", "label_smoothing=0.1", f"epochs={epochs}"]
+    fields += ["images_per_batch=8", *settings]  # a step for each epoch
     objective = ["--objective", "lrp_inference"]
     return [*paths, "--from", str(start), *objective, "--set", *fields]
 
@@ -419,7 +420,7 @@ def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):
     histories = []
     for name in ("lrp_inference", "cross_entropy"):
         run = tmp_path / name
-        arguments = tune_arguments(data_dir, run, start, "lrp_lambda=1")
+        arguments = tune_arguments(data_dir, run, start, "lrp_lambda=1", epochs=1)
         arguments[arguments.index("lrp_inference")] = name
         assert train.main(arguments) == 0
         histories.append(read_history(run))
@@ -431,6 +432,10 @@ def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):
 def test_the_benchmark_compares_in_one_run(monkeypatch, capsys):
     monkeypatch.setattr(training_step, "GRID", (4, 5))
     monkeypatch.setattr(training_step, "CHANNELS", 7)
+    monkeypatch.setattr(training_step, "NUM_WORDS", V)
+    monkeypatch.setattr(training_step, "CAPTION_WORDS", 4)
+    monkeypatch.setattr(lrp_inference_step, "VOCABULARY", tiny_captioner().vocabulary)
+    monkeypatch.setattr(lrp_inference_step, "NUM_IMAGES", 2)
     options = ["--mode", "mean", "--words", "1", "--rounds", "1"]
     assert lrp_inference_step.main(options) == 0
     _, head, *rows = capsys.readouterr().out.splitlines()
