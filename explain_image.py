@@ -19,10 +19,13 @@ from command_line import (
     add_existing_options,
     fill_options,
     make_parser,
+    messages_about,
     part,
     positive,
     print_beside,
+    print_paths,
     run_script,
+    some_words,
     split_names,
 )
 from dataset.images import ImageError, list_images
@@ -32,10 +35,10 @@ from files.messages import FileError, WriteError, describe
 from files.reading import file_hash
 from files.writing import check_folder
 from models import BaseCaptioner, explain_each, load_captioner
+from models.explainers.choices import choose_methods, choose_ways
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.explain import known_tokens
 from models.explainers.explanation import PRECISION
-from models.explainers.methods import choose_methods, choose_ways
 from models.explainers.rules import choose_rules
 from models.run_files import model_name
 from scoring.captioning import fingerprint
@@ -68,7 +71,7 @@ class ExplainOptions:
         output: The folder to write.
     """
 
-    images: tuple[str, ...]
+    images: tuple[Path, ...]
     model: str = DEFAULT_MODEL
     method: str = "lrp"
     lrp_preset: str | None = None
@@ -116,6 +119,7 @@ def parse(argv: list[str] | None) -> ExplainOptions:
     add = parser.add_argument
     add(
         "images",
+        type=Path,
         nargs="+",
         metavar="IMAGE",
         help="a file, or a folder: the images in it, without its subfolders",
@@ -125,6 +129,7 @@ def parse(argv: list[str] | None) -> ExplainOptions:
     add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
     add(
         "--words",
+        type=some_words,
         metavar="WORD,...",
         help="explain only these words; those that a caption lacks are named",
     )
@@ -159,10 +164,10 @@ def parse(argv: list[str] | None) -> ExplainOptions:
     return fill_options(ExplainOptions, parser.parse_args(argv))
 
 
-def list_photos(images: Sequence[str]) -> tuple[list[Path], list[str]]:
+def list_photos(images: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Returns the image files, those of folders too, and the problems."""
     photos, problems = [], []
-    for path in map(Path, images):
+    for path in images:
         try:
             photos += list_images(path) if path.is_dir() else [path]
         except (ImageError, OSError) as error:
@@ -218,21 +223,23 @@ def explain_photos(
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
-    paths, problems = [], []
+    paths, problems, num_explained = [], [], 0
     explain = functools.partial(
         explain_photo, captioner, fingerprint(captioner), options
     )
     for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
-            caption, written = explain(photo, folder)
+            with messages_about(photo):
+                caption, written = explain(photo, folder)
         except (ValueError, OSError) as error:
             named = isinstance(error, (ImageError, FileError, WriteError))
             problems.append(str(error) if named else f"{photo}: {describe(error)}")
             continue
         paths += written
+        num_explained += 1
         print_beside(f"{photo}: {caption}")
     cards = report.list_cards(options.output)
-    if len(cards) > 1 and options.shard == WHOLE:
+    if num_explained and len(cards) > 1 and options.shard == WHOLE:
         paths.append(report.write_index(options.output / INDEX, cards))
     return paths, problems
 
@@ -285,8 +292,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
     captioner = load_captioner(options.model)
     check_options(captioner, options)
     paths, problems = explain_photos(captioner, pairs, options)
-    for path in paths:
-        print(path)
+    print_paths(*paths)
     yield from problems
 
 

@@ -1,6 +1,7 @@
 """Words and numbers as figures and pages write them."""
 
 import math
+from pathlib import PurePath
 
 import numpy as np
 
@@ -45,7 +46,11 @@ def mean_probability(explanation) -> float:
 def sureness(captioner: str | None, probability: float) -> str:
     """Says how sure a captioner was of a caption, and names it if it has a name."""
     sure = f"mean probability of the words {percent(probability)}"
-    return f"captioner {captioner} \N{MIDDLE DOT} {sure}" if captioner else sure
+    if not captioner:
+        return sure
+    is_local = "://" not in captioner  # then its folders are nobody else's business
+    name = PurePath(captioner).name if is_local else captioner
+    return f"captioner {name} \N{MIDDLE DOT} {sure}"
 
 
 def percent(share: float) -> str:

@@ -202,7 +202,7 @@ def test_scores_record_the_precision(scenes, output, capsys):
     assert "with precision 'bfloat16'; received None" in capsys.readouterr().err
     options[1] = "attention"
     assert run(output, scenes, *options, "--precision", "bfloat16", "--overwrite") == 2
-    assert "gradient_x_input, guided_grad_cam take; rec" in capsys.readouterr().err
+    assert "gradient_x_input, guided_grad_cam alone; re" in capsys.readouterr().err
 
 
 def test_bad_photos_do_not_stop_the_good_ones(tmp_path, output, capsys):

@@ -251,8 +251,16 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ),
         (
             {"precision": "bfloat16", "method": "attention"},
-            "which only lrp, gradient, gradient_x_input, guided_grad_cam take; "
-            "received attention. Leave",
+            "precision bfloat16 would change nothing: it counts in lrp, gradient, "
+            "gradient_x_input, guided_grad_cam alone; received attention. Leave",
+        ),
+        (
+            {"lrp_preset": "z_plus", "method": "decoder_lrp"},
+            "LRP preset z_plus would change nothing: it counts in lrp alone; rec",
+        ),
+        (
+            {"decoder_rules": "epsilon", "method": "grad_cam"},
+            "decoder rules epsilon would .* in lrp, decoder_lrp alone; received grad",
         ),
         ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
         ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),
@@ -261,12 +269,21 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ({"caption": TEXT, "words": ["ball"]}, "'ball' is not in the caption"),
         ({"caption": TEXT, "words": []}, "No word to explain was named"),
         ({"caption": TEXT, "contrast": "zebra"}, "does not know 'zebra'"),
-        ({"caption": TEXT, "contrast": "dog"}, "contrasted with itself"),
+        (
+            {"caption": TEXT, "words": ["dog"], "contrast": "dog"},
+            "'dog' cannot be contrasted with itself",
+        ),
     ],
 )
 def test_wrong_choices_say_what_is_wrong(captioner, image, arguments, message):
     with pytest.raises(ValueError, match=message):
         explain(captioner, image, **arguments)
+
+
+def test_what_cannot_be_contrasted_with_itself_is_left_out(captioner, image, caplog):
+    e = explain(captioner, image, "attention", TEXT, contrast="dog")
+    assert e.words == tuple(word for word in TEXT.split() if word != "dog")
+    assert f"'dog' of the caption '{TEXT}' cannot be contrasted with 'd" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,14 @@ def test_bad_photos_do_not_stop_the_good_ones(photo, tmp_path, capsys):
     empty.touch()
     text.write_text("no image")
     output = tmp_path / "out"
-    images = [tmp_path / "missing.jpg", empty, photo, text]
+    images = [tmp_path / "mis\nsing\x1b.jpg", empty, photo, text]
     assert run(*images, "--caption", TEXT, "--output", output) == 2
     captured = capsys.readouterr()
     assert {path.name for path in (output / "scene").iterdir()} == FILES
     problems = [line for line in captured.err.splitlines() if "explain_image" in line]
     assert len(problems) == 3
-    for name, problem in zip(("missing", "empty", "text"), problems, strict=True):
+    names = (r"mis\nsing\x1b", "empty", "text")
+    for name, problem in zip(names, problems, strict=True):
         assert f"{name}.jpg: " in problem
     assert "Traceback" not in captured.err
 
@@ -140,7 +141,7 @@ def test_words_that_the_caption_lacks_are_named(photo, tmp_path, caplog):
     assert run(photo, *options) == 0
     summary = json.loads((output / "scene" / "explanation.json").read_text())
     assert [word["word"] for word in summary["words"]] == ["dog"]
-    assert f"'ball' is not in the caption '{TEXT}'; the other" in caplog.text
+    assert f"{photo}: 'ball' is not in the caption '{TEXT}'; the other" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -203,10 +204,15 @@ def test_a_namesake_that_comes_later_renames_no_folder(photo, tmp_path):
     assert found == {"a", "a-2", "a-3", "b", "scene", "index.html"}
 
 
-def test_names_that_differ_in_case_or_have_only_dots(tmp_path):
+def test_names_that_differ_in_case_or_have_only_dots(tmp_path, caplog):
     photos = [Path(name) for name in ("a/Dog.jpg", "a/dog.png", "a/...png")]
     folders = report.name_folders(photos, tmp_path)
     assert [folder.name for folder in folders] == ["Dog", "dog-2", "photo"]
+    with caplog.at_level("INFO"):
+        page = [Path("index.html.jpg")]
+        (folder,) = report.name_folders(page, tmp_path, [explain_image.INDEX])
+    assert folder.name == "index.html-2"
+    assert "index.html.jpg is explained in the folder index.html-2: " in caplog.text
 
 
 def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
@@ -229,7 +235,7 @@ def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
     assert names == {"scene", "scene-2", "index.html"}
 
 
-def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
+def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path, capsys):
     """It says of each who wrote the caption and how sure of it, the surest first."""
     other, output = tmp_path / "other.png", tmp_path / "out"
     Image.open(photo).save(other)
@@ -249,8 +255,14 @@ def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
         assert json.dumps({"facts": sure})[1:-1].replace(": ", ":") in report_page
         probabilities[name] = word["probability"]
     assert "It is &lt;odd&gt;." in page
+    assert "captioner b " in page and "runs/b" not in page  # nor any folder above
     surest = max(probabilities, key=probabilities.get)
     assert page.index('<a href="') == page.index(f'<a href="{surest}/report.html"')
+    before = (output / "index.html").stat().st_mtime_ns
+    capsys.readouterr()
+    assert run(tmp_path / "gone.jpg", *options) == 2  # nothing new for the index
+    assert (output / "index.html").stat().st_mtime_ns == before
+    assert capsys.readouterr().out == ""
 
 
 def test_rules_are_chosen_and_named(photo, tmp_path):
@@ -348,6 +360,8 @@ def test_shards_write_into_one_folder(photo, tmp_path):
         (["--caption", TEXT, "--words", "ball"], "'ball' is not in the caption"),
         (["--caption", TEXT, "--contrast", "zebra"], "does not know 'zebra'"),
         (["--method", "attention", "--precision", "bfloat16"], "received attention."),
+        (["--method", "grad_cam", "--lrp-preset", "z_plus"], "received grad_cam."),
+        (["--method", "gradient", "--decoder-rules", "epsilon"], "received gradient."),
     ],
 )
 def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, message):
@@ -363,6 +377,10 @@ def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, mes
         (["--methods", "lrp,magic"], "Unknown method 'magic'; expected one of lrp"),
         (["--resume", "--overwrite"], "not allowed with"),
         (["--beam-size", "0"], "expected 1, 2, 3"),
+        (["--method", "all,lrp"], "all stands alone for every method but"),
+        (["--output", ""], "expected the name of a file or folder; received ''"),
+        (["--caption", " "], "expected a text; received ' '"),
+        (["--words", ","], "expected words, as dog,ball; received ','"),
     ],
 )
 def test_wrong_options_are_refused(photo, capsys, options, message):

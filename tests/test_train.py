@@ -353,7 +353,10 @@ REFUSED = {
         ["--from", "nowhere", "--encoder-weights", "none"],
         r"leave out --encoder-weights\.",
     ),
-    "weights": (["--encoder-weights", "nowhere.h5"], r"nowhere\.h5"),
+    "weights": (
+        ["--encoder-weights", "nowhere.h5"],
+        r"'nowhere\.h5' cannot be loaded: there is no such file\. Name a file of them",
+    ),
     "resume": (["--resume"], "there is no run in .*run"),
     "words": (["--set", "min_word_count=99"], "No word appears 99 times"),
 }

@@ -8,14 +8,10 @@ import numpy as np
 
 from dataset.vocabulary import SPECIAL_TOKENS, START, split_words
 from models.base_captioner import BaseCaptioner, EncodedImage
+from models.explainers.choices import choose_ways, refuse_methods
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.explanation import PRECISION, Explanation
-from models.explainers.methods import (
-    METHODS,
-    Method,
-    choose_ways,
-    refuse_methods,
-)
+from models.explainers.methods import METHODS, Method
 from models.generation.beam_search import check_search
 from models.sentence import Sentence
 
@@ -43,6 +39,7 @@ def explain(
         words: Explain only these words of the caption; all if None. Those that the
             caption lacks are left out, with a warning.
         contrast: Explain why each word and not this one: the difference of the logits.
+            Where the caption has this word, it is left out, with a warning.
         beam_size: Of the search for the caption; the captioner's own if None.
         lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS; None for
             the paper's, and for encoders that follow the decoder's.
@@ -54,8 +51,8 @@ def explain(
     Raises:
         ImageError: The file cannot be read as an image.
         ValueError: The method is unknown, no word is in the caption, a word is not in
-            the vocabulary, there is nothing to explain, or the precision is that of
-            none of the methods.
+            the vocabulary, there is nothing to explain, or rules or a precision are
+            taken by none of the methods.
     """
     return explain_each(
         captioner,
@@ -103,6 +100,8 @@ def explain_each(
     if not sentence.words:
         raise ValueError("The captioner found no word for this photo.")
     steps = _steps(sentence, wanted)
+    if contrast is not None:
+        steps = _contrasted(captioner, sentence, steps, contrast)
     return explain_encoded(
         captioner,
         encoded,
@@ -261,3 +260,25 @@ def _steps(sentence: Sentence, wanted: list[str] | None) -> np.ndarray:
     if missing:
         logging.warning("%s; the other words are explained.", lacks)
     return np.asarray([step for step, name in enumerate(names) if name in wanted])
+
+
+def _contrasted(
+    captioner: BaseCaptioner, sentence: Sentence, steps: np.ndarray, contrast: str
+) -> np.ndarray:
+    """Leaves out the words that begin as the one that they are contrasted with."""
+    places, rows = sentence.places(steps)
+    first = sentence.tokens[places[np.diff(rows, prepend=-1) > 0]]
+    can_be = first != captioner.first_token(contrast)
+    kept, left_out = steps[can_be], steps[~can_be]
+    if not len(kept):
+        raise ValueError(
+            f"{contrast!r} cannot be contrasted with itself. Contrast another word."
+        )
+    if len(left_out):
+        logging.warning(
+            "%s of the caption %r cannot be contrasted with %r and is left out; the "
+            "other words are explained.",
+            ", ".join(repr(sentence.words[step]) for step in left_out),
+            *(sentence.text, contrast),
+        )
+    return kept
