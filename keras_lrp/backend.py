@@ -53,6 +53,20 @@ def compiled(function: Callable, model: keras.layers.Layer | None = None) -> Cal
     return function
 
 
+def run_once(function: Callable, *arguments, model: keras.layers.Layer | None = None):
+    """Calls a function that is not called again, as fast as the backend can.
+
+    Outside of a compiled function JAX compiles every operation by itself, which takes
+    several times as long as to compile the whole. The others run it as it is.
+
+    Args:
+        function: Takes and returns (nested) arrays.
+        *arguments: Are handed to it.
+        model: Whose variables the function reads.
+    """
+    return (compiled(function, model) if BACKEND == "jax" else function)(*arguments)
+
+
 @contextmanager
 def compilation(enabled: bool) -> Iterator[None]:
     """Compiles functions, or runs them as they are, for a while.

@@ -73,7 +73,8 @@ def start(data_dir, run, num_devices, kill_after, *options):
         | {
             "KERAS_BACKEND": keras.backend.backend(),
             "PYTHONPATH": str(WORKER.parents[1]),
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
+            + f" --xla_force_host_platform_device_count={num_devices}",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -23,7 +23,7 @@ from dataset.batches import pack_captions
 from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, START
 from evaluation.word_statistics import map_statistics
-from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.backend import run_once, vector_jacobian_product
 from keras_lrp.operations import Operations, stabilizer
 from models import explain
 from models.captioner import Captioner, load_captioner
@@ -73,11 +73,15 @@ def random_batch(seed=1):
 def parts_of(captioner, inputs) -> list:
     """Both parts before it predicts, without dropout: h or residual, and context."""
     decoder = captioner.decoder
-    memory = decoder.project(PLAIN, inputs["features"].reshape(B, 20, 7))
-    embedded = decoder.embed(inputs["tokens"])
-    state, positions = decoder.initial_state(B, N), inputs["positions"]
-    seen = decoder.read(PLAIN, memory, embedded, state, positions, False)
-    return [seen.parts[name] for name in decoder.part_names]
+
+    def read(features, tokens, positions):
+        memory, embedded = decoder.project(PLAIN, features), decoder.embed(tokens)
+        state = decoder.initial_state(B, N)
+        return decoder.read(PLAIN, memory, embedded, state, positions, False).parts
+
+    features = inputs["features"].reshape(B, 20, 7)
+    parts = run_once(read, features, inputs["tokens"], inputs["positions"])
+    return [parts[name] for name in decoder.part_names]
 
 
 def numpy_of(*tensors) -> list[np.ndarray]:
@@ -179,7 +183,9 @@ def test_relevance_follows_the_explainers_rules():
         return captioner.decoder.predict_words(RELEVANCE, mixed), ()
 
     seeds = ops.one_hot(tokens, V)
-    output, _, gradients = vector_jacobian_product(logits, [h, context], seeds)
+    output, _, gradients = run_once(
+        lambda *parts: vector_jacobian_product(logits, parts, seeds), h, context
+    )
     for part, of_part, gradient in zip(found, (h, context), gradients, strict=True):
         np.testing.assert_allclose(part, of_part * gradient, rtol=1e-4, atol=1e-5)
     # Relevance is conserved but for the bias and the stabilizers.
@@ -219,7 +225,7 @@ def test_function_words_and_special_tokens_stay_as_they_are():
     inputs, *_ = random_batch()
     for content in (captioner.is_content, 0 * captioner.is_content):
         captioner.is_content = content
-        logits, places, weighed = captioner(inputs)
+        logits, places, weighed = run_once(captioner, inputs)
         tokens, same = np.argmax(logits, -1), np.take_along_axis
         logits = same(np.array(logits), np.array(places)[..., None], 1)
         tokens = same(tokens, np.array(places), 1)
