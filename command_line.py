@@ -1,17 +1,18 @@
 """What the command lines of several scripts have in common."""
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-from files.messages import describe, shortened
+from files.messages import describe, printable, shortened
 from stopping import STOPPED, begin, end, was_stopped
 from streams import lasting_streams, lost_output
 
@@ -62,15 +63,45 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 def make_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:
     """Makes the parser of a command: its help has every default.
 
+    No option takes an empty text: as a path it would mean the current folder.
+
     Args:
         description: What the command does; its first line is shown.
         prog: The command, where it is not the name of the file.
     """
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=prog,
         description=description.strip().partition("\n")[0],
         formatter_class=HelpFormatter,
     )
+    parser.register("type", None, some_text)
+    parser.register("type", Path, named_path)
+    return parser
+
+
+def some_text(text: str) -> str:
+    """Reads a text that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a text; received {shortened(text)}")
+    return text
+
+
+def named_path(text: str) -> Path:
+    """Reads the name of a file or folder."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(
+            f"expected the name of a file or folder; received {shortened(text)}"
+        )
+    return Path(text)
+
+
+def some_words(text: str) -> str:
+    """Reads WORD,WORD,... with a letter or digit in it."""
+    if not any(map(str.isalnum, text)):
+        raise argparse.ArgumentTypeError(
+            f"expected words, as dog,ball; received {shortened(text)}"
+        )
+    return text
 
 
 def add_output_option(parser: argparse.ArgumentParser, what: str) -> None:
@@ -187,14 +218,37 @@ def split_names(text: str | None) -> list[str] | None:
 
 def print_beside(line: str) -> None:
     """Prints a line of the result that does not break into the progress."""
-    tqdm.write(line, sys.stdout)
+    tqdm.write(printable(line), sys.stdout)
+
+
+def print_paths(*paths: Path) -> None:
+    """Prints the files and folders that a script wrote, one a line."""
+    for path in paths:
+        print(printable(str(path)))
+
+
+@contextlib.contextmanager
+def messages_about(name: object) -> Iterator[None]:
+    """Begins all messages that are logged meanwhile with a name."""
+    make = logging.getLogRecordFactory()
+
+    def named(*arguments, **options) -> logging.LogRecord:
+        record = make(*arguments, **options)
+        record.msg, record.args = f"{name}: {record.getMessage()}", ()
+        return record
+
+    logging.setLogRecordFactory(named)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(make)
 
 
 class _BesideProgress(logging.StreamHandler):
     """Shows messages that do not break into the progress."""
 
     def emit(self, record):
-        tqdm.write(self.format(record), sys.stderr)
+        tqdm.write(printable(self.format(record)), sys.stderr)
 
 
 def run_script(
@@ -236,6 +290,6 @@ def run_script(
                 raise
         problems += lost_output()
         for problem in problems:
-            print(f"{name}: {problem}", file=sys.stderr)
+            print(printable(f"{name}: {problem}"), file=sys.stderr)
     end()
     return code if problems else 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import quiet_start  # noqa: F401
-from command_line import fill_options, run_script
+from command_line import fill_options, print_paths, run_script
 from dataset import DATASETS, CaptionedImage
 from dataset.masks import masks_of
 from dataset.scenes import SCENES
@@ -194,9 +194,11 @@ def draw_examples(
             method,
             record["caption"],
             [name],
-            lrp_preset=options.lrp_preset,
-            decoder_rules=options.decoder_rules,
-            precision=METHODS[method].precision_of(options.precision),
+            **METHODS[method].own(
+                lrp_preset=options.lrp_preset,
+                decoder_rules=options.decoder_rules,
+                precision=options.precision,
+            ),
         )
         inside, area = scores[method][RANKED_BY], scores[CHANCE][RANKED_BY]
         facts = f"{percent(inside)} inside, area {percent(area)}"
@@ -240,7 +242,7 @@ def score(files: ScoreFiles, options: LocalizationOptions) -> list[str]:
     write_tables(files, settings, records)
     examples = draw_examples(captioner, images, records, settings["methods"], options)
     files.write("-examples.png", examples)
-    print(*(path for path in files.written if path.exists()), sep="\n")
+    print_paths(*(path for path in files.written if path.exists()))
     return problems
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import quiet_start  # noqa: F401
-from command_line import fill_options, run_script, split_names
+from command_line import fill_options, print_paths, run_script, some_words, split_names
 from dataset import DATASETS, CaptionedImage
 from evaluation.faithfulness import RANDOM
 from evaluation.hallucination import summarize_captions
@@ -59,6 +59,7 @@ def parse(argv: list[str] | None) -> WordOptions:
     add = parser.add_argument
     add(
         "--words",
+        type=some_words,
         metavar="WORD,...",
         help="examine these; default: the frequent ones of the dataset",
     )
@@ -185,7 +186,7 @@ def examine_images(files: ScoreFiles, options: WordOptions) -> list[str]:
     known = {image.image_id: image for image in images}
     examined = [known[record["image_id"]] for record in records]
     write_scores(files, settings, records, examined, options)
-    print(*files.written, sep="\n")
+    print_paths(*files.written)
     return problems
 
 

@@ -12,7 +12,9 @@ import quiet_start  # noqa: F401
 import report
 from command_line import (
     WHOLE,
+    messages_about,
     print_beside,
+    print_paths,
     run_script,
     split_names,
 )
@@ -23,20 +25,20 @@ from files.locks import locked, refuse_same
 from files.messages import FileError, WriteError, describe
 from files.writing import check_folder
 from models import BaseCaptioner, Explanation, explain_each, load_captioner
+from models.explainers.choices import choose_methods, choose_ways
 from models.explainers.decoder_stage import contrast_token
 from models.explainers.difference import check_difference
 from models.explainers.explain import known_tokens
-from models.explainers.methods import choose_methods, choose_ways
 from scoring.captioning import fingerprint
 
 INDEX = "index.html"  # in the output, of several photos
 Captioners = dict[str, BaseCaptioner]  # by name
 
 
-def list_photos(images: Sequence[str]) -> tuple[list[Path], list[str]]:
+def list_photos(images: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Returns the image files, those of folders too, and the problems."""
     photos, problems = [], []
-    for path in map(Path, images):
+    for path in images:
         try:
             photos += list_images(path) if path.is_dir() else [path]
         except (ImageError, OSError) as error:
@@ -96,20 +98,22 @@ def explain_photos(
     options: ExplainOptions,
 ) -> tuple[list[Path], list[str]]:
     """Explains every photo that can be; returns the paths written and the problems."""
-    paths, problems = [], []
+    paths, problems, num_explained = [], [], 0
     weights = ",".join(map(fingerprint, captioners.values()))
     explain = functools.partial(explain_photo, captioners, weights, options)
     for photo, folder in progress(pairs, unit="photo", disable=len(pairs) == 1 or None):
         try:
-            caption, written = explain(photo, folder)
+            with messages_about(photo):
+                caption, written = explain(photo, folder)
         except (ValueError, OSError) as error:
             named = isinstance(error, (ImageError, FileError, WriteError))
             problems.append(str(error) if named else f"{photo}: {describe(error)}")
             continue
         paths += written
+        num_explained += 1
         print_beside(f"{photo}: {caption}")
     cards = report.list_cards(options.output)
-    if len(cards) > 1 and options.shard == WHOLE:
+    if num_explained and len(cards) > 1 and options.shard == WHOLE:
         paths.append(report.write_index(options.output / INDEX, cards))
     return paths, problems
 
@@ -178,8 +182,7 @@ def run(options: ExplainOptions) -> Iterator[str]:
     for captioner in captioners.values():
         check_options(captioner, options)
     paths, problems = explain_photos(captioners, pairs, options)
-    for path in paths:
-        print(path)
+    print_paths(*paths)
     yield from problems
 
 

@@ -15,6 +15,7 @@ from command_line import (
     make_parser,
     part,
     positive,
+    some_words,
     split_names,
 )
 from files.reading import file_hash
@@ -61,7 +62,7 @@ class ExplainOptions:
         output: The folder to write.
     """
 
-    images: tuple[str, ...]
+    images: tuple[Path, ...]
     model: str = DEFAULT_MODEL
     method: str = "lrp"
     lrp_preset: str | None = None
@@ -135,6 +136,7 @@ def parse(argv: list[str] | None, description: str) -> ExplainOptions:
     add = parser.add_argument
     add(
         "images",
+        type=Path,
         nargs="+",
         metavar="IMAGE",
         help="a file, or a folder: the images in it, without its subfolders",
@@ -189,6 +191,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     add("--caption", metavar="TEXT", help="explain this text, not the captioner's own")
     add(
         "--words",
+        type=some_words,
         metavar="WORD,...",
         help="explain only these words; those that a caption lacks are named",
     )
@@ -201,6 +204,7 @@ def add_choices(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--phrases",
+        type=some_words,
         metavar="PHRASE,...",
         help='explain each of these as one, as "a red shirt,riding a bike"; those that '
         "a caption lacks are named",

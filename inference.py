@@ -24,6 +24,7 @@ from command_line import (
     make_parser,
     not_negative,
     positive,
+    print_paths,
     run_script,
 )
 from dataset import DATASETS, CaptionedImage
@@ -97,7 +98,7 @@ def parse(argv: list[str] | None) -> InferenceOptions:
         help="caption the photos of this folder, without its subfolders",
     )
     add("--data-dir", type=Path, metavar="DIR", help="the dataset's folder")
-    add("--split", choices=SPLITS, default="test", help="split to caption")
+    add("--split", choices=SPLITS, help="split of --dataset to caption; default: test")
     add("--limit", type=positive, metavar="N", help="only the first images")
     add_output_option(parser, "the captions in COCO's results format")
     add_shard_options(parser)
@@ -129,7 +130,12 @@ def parse(argv: list[str] | None) -> InferenceOptions:
         help="images captioned together",
     )
     add_metric_options(parser)
-    options = fill_options(InferenceOptions, parser.parse_args(argv))
+    parsed = parser.parse_args(argv)
+    for name, given in (("--data-dir", parsed.data_dir), ("--split", parsed.split)):
+        if parsed.images and given:
+            parser.error(f"{name} is of a dataset; leave it out, or leave out --images")
+    split = parsed.split or InferenceOptions.split
+    options = fill_options(InferenceOptions, parsed, split=split)
     if options.dataset and not options.data_dir:
         parser.error("--dataset needs --data-dir, the folder that holds it")
     if options.images and options.metrics:
@@ -223,7 +229,7 @@ def caption_and_score(
         scored = score_possible(references, captions, metrics, options.bert_model)
         files.write_scores(settings, len(images), *scored)
         problems += show_scores(options.metrics, *scored)
-    print(*files.existing(), sep="\n")
+    print_paths(*files.existing())
     return problems
 
 

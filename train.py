@@ -31,6 +31,7 @@ from command_line import (
     fill_options,
     make_parser,
     positive,
+    print_paths,
     run_script,
 )
 from config import HALVES, OBJECTIVES, Config
@@ -269,7 +270,7 @@ def train_run(devices: Devices, options: TrainingOptions) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("train.py", lambda: print(main_attention(parse(argv))))
+    return run_script("train.py", lambda: print_paths(main_attention(parse(argv))))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+import quiet_start  # noqa: F401
+
 
 def peak_memory(who: int) -> float:
     """Returns the largest resident memory so far in GB (1024**3 bytes).

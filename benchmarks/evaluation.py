@@ -21,7 +21,7 @@ from dataset.records import CaptionedImage
 from dataset.scenes import read_scenes, write_scenes
 from evaluation.localization import locate, score_location
 from models import Captioner, load_captioner
-from models.explainers.methods import ALL, choose_methods
+from models.explainers.choices import ALL, choose_methods
 from scoring.explained_images import explain_images
 from scoring.options import add_method_option
 

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 

@@ -18,6 +18,7 @@ from dataset.progress import progress
 from dataset.splits import SPLITS
 from dataset.vocabulary import Vocabulary, split_words
 from dataset.words import lacks_blanks
+from files.messages import printable
 
 Splits = Mapping[str, Sequence[CaptionedImage]]
 
@@ -49,7 +50,7 @@ def check(argv: list[str] | None) -> list[str]:
         )
         check_splits(splits, arguments.decode)
     except DatasetError as error:
-        found = [problem.text() for problem in error.problems]
+        found = [printable(problem.text()) for problem in error.problems]
         print(f"{arguments.dataset} cannot be used:", *found, sep="\n- ")
         print("How to lay the folders out: dataset/README.md")
         return [f"{arguments.dataset} cannot be used; see above."]

@@ -51,7 +51,10 @@ class DatasetError(ValueError):
     def __init__(self, *problems: Problem | str):
         found = (p if isinstance(p, Problem) else Problem(p) for p in problems)
         self.problems = tuple(dict.fromkeys(found))
-        super().__init__("\n".join(p.text(LISTED) for p in self.problems))
+        texts = [problem.text(LISTED) for problem in self.problems]
+        if len(texts) > 1:  # their entries lie below them, and they below the first
+            texts = [text.replace("\n", "\n  ") for text in texts]
+        super().__init__("\n  ".join(texts))
 
 
 def all_of(*calls: Callable) -> list:

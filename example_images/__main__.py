@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
-from command_line import ANEW, make_parser, run_script
+from command_line import ANEW, make_parser, print_paths, run_script
 
 PHOTOGRAPHS = {  # by folder: what the captioner of photographs learned from, and not
     "familiar": {"photographer": data.camera},  # a person outdoors
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         "--output", type=Path, required=True, metavar="DIR", help="folder to write"
     )
     folder = parser.parse_args(argv).output
-    return run_script("example_images", lambda: print(*collect(folder), sep="\n"), ANEW)
+    return run_script("example_images", lambda: print_paths(*collect(folder)), ANEW)
 
 
 def collect(output: Path) -> list[Path]:

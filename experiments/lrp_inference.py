@@ -20,6 +20,7 @@ from command_line import (
     fill_options,
     make_parser,
     positive,
+    print_paths,
     run_script,
     split_names,
 )
@@ -189,7 +190,7 @@ def describe(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "lrp_inference", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
+        "lrp_inference", lambda: print_paths(*run_experiment(parse(argv))), GOES_ON
     )
 
 

@@ -21,7 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from command_line import GOES_ON, fill_options, make_parser, positive, run_script
+from command_line import (
+    GOES_ON,
+    fill_options,
+    make_parser,
+    positive,
+    print_paths,
+    run_script,
+)
 from config import Config
 from dataset.records import CaptionedImage
 from dataset.scenes import SCENES, write_scenes
@@ -245,7 +252,7 @@ def areas_of(words: Sequence[Sequence[Mapping]]) -> dict[str, float]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "planted_bias", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
+        "planted_bias", lambda: print_paths(*run_experiment(parse(argv))), GOES_ON
     )
 
 

@@ -16,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 import quiet_start  # noqa: F401
-from command_line import ANEW, fill_options, make_parser, positive, run_script
+from command_line import (
+    ANEW,
+    fill_options,
+    make_parser,
+    positive,
+    print_paths,
+    run_script,
+)
 from dataset.images import list_images, load_image
 from files.writing import write_whole
 from keras_lrp import LRP, PRESETS, Gradient
@@ -118,7 +125,7 @@ def picture(photos: np.ndarray, found: dict[str, np.ndarray], scores: np.ndarray
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("presets", lambda: print(draw(parse(argv))), ANEW)
+    return run_script("presets", lambda: print_paths(draw(parse(argv))), ANEW)
 
 
 if __name__ == "__main__":

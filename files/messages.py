@@ -1,6 +1,7 @@
 """Short words for long values, and plain ones for errors of the system."""
 
 import errno
+import re
 import reprlib
 import tokenize
 from pathlib import Path
@@ -28,6 +29,12 @@ _REASONS = {
 }
 
 
+_UNSEEN = re.compile(  # controls, and what ends a line or turns its direction
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    "|\n(?!  )"  # our own lines are indented
+)
+
+
 class FileError(ValueError):
     """A file that cannot be used: the message has its name, the fault, the way out."""
 
@@ -47,9 +54,24 @@ def shortened(value: object, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def reason_of(error: Exception) -> str:
-    """Returns in one line why something failed, without numbers of the system."""
+def printable(text: str) -> str:
+    """Returns a message in which names hold no controls and end no lines.
+
+    They are written as in Python; indented lines of a message stay lines.
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def reason_of(error: Exception, writes: bool = False) -> str:
+    """Returns in one line why something failed, without numbers of the system.
+
+    Args:
+        error: What was raised.
+        writes: Whether something was to be written: folders were made first.
+    """
     if isinstance(error, OSError) and error.errno in _REASONS:
+        if writes and error.errno == errno.ENOENT:
+            return "nothing can be made in this place. Name another folder"
         return _REASONS[error.errno]
     if isinstance(error, UnicodeError):
         return "it is not UTF-8 text. Save it as UTF-8"

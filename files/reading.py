@@ -90,8 +90,8 @@ def read_json(path: Path, check: Check, way_out: str = CLOSED):
         raise damaged(path, error, way_out) from None
 
 
-def read_json_lines(path: Path, checks: Iterator[Check], way_out: str) -> list:
-    """Returns what each line of a file holds; a last line without an end is left out.
+def read_json_lines(path: Path, checks: Iterator[Check], way_out: str) -> Iterator:
+    """Yields what each line of a file holds; a last line without an end is left out.
 
     Args:
         path: The file.
@@ -101,13 +101,13 @@ def read_json_lines(path: Path, checks: Iterator[Check], way_out: str) -> list:
     Raises:
         FileError: A line is damaged; the message has its number.
     """
-    lines, found = read_bytes(path, way_out).split(b"\n")[:-1], []
+    lines = read_bytes(path, way_out).split(b"\n")[:-1]
     for number, (line, check) in enumerate(zip(lines, checks, strict=False), start=1):
         try:
-            found.append(check(parse_json(line)))
+            found = check(parse_json(line))
         except (ValueError, RecursionError) as error:
             raise damaged(path, error, way_out, f"line {number}") from None
-    return found
+        yield found
 
 
 def read_numbers(path: Path, way_out: str) -> tuple[list[str], list[dict[str, float]]]:

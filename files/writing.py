@@ -181,7 +181,8 @@ def naming(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is None:  # a message of our own
             raise
-        raise WriteError(f"{path} cannot be written: {reason_of(error)}.") from error
+        reason = reason_of(error, writes=True)
+        raise WriteError(f"{path} cannot be written: {reason}.") from error
 
 
 def check_room(folder: Path, needed: int = LEAST_ROOM, what: str = "What is written"):

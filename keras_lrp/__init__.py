@@ -9,6 +9,7 @@
 Transformers.
 """
 
+import keras_lrp.silence  # noqa: F401
 from keras_lrp.operations import (
     RELEVANCE_RULES,
     AttentionOperations,

@@ -16,8 +16,16 @@ from keras import ops
 
 BACKEND = keras.backend.backend()
 
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    """Leaves out that a function is compiled for one shape after another."""
+    return "triggered tf.function retracing" not in record.getMessage()
+
+
 if BACKEND == "tensorflow":
     import tensorflow as tf
+
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
 elif BACKEND == "jax":
     import jax
 elif BACKEND == "torch":
@@ -43,6 +51,20 @@ def compiled(function: Callable, model: keras.layers.Layer | None = None) -> Cal
     if BACKEND == "torch":
         return _unrecorded(function, variables)
     return function
+
+
+def run_once(function: Callable, *arguments, model: keras.layers.Layer | None = None):
+    """Calls a function that is not called again, as fast as the backend can.
+
+    Outside of a compiled function JAX compiles every operation by itself, which takes
+    several times as long as to compile the whole. The others run it as it is.
+
+    Args:
+        function: Takes and returns (nested) arrays.
+        *arguments: Are handed to it.
+        model: Whose variables the function reads.
+    """
+    return (compiled(function, model) if BACKEND == "jax" else function)(*arguments)
 
 
 @contextmanager
@@ -289,8 +311,3 @@ def share_of_replica(weights):
         return 1.0
     total = ops.sum(weights)
     return total / replica.all_reduce(tf.distribute.ReduceOp.MEAN, total)
-
-
-def allow_many_shapes() -> None:
-    """Silences the warning that a function is compiled for one shape after another."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)

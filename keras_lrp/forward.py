@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import ops
 
-from keras_lrp.backend import watch
+from keras_lrp.backend import run_once, watch
 from keras_lrp.graph import Graph, call_model, nodes_of
 from keras_lrp.steps import Step
 
@@ -79,7 +79,8 @@ class ForwardCheck:
         """
         if not self._was_assigned():
             return
-        differences = ops.convert_to_numpy(self._differences(images[:1]))
+        found = run_once(self._differences, images[:1], model=self._model)
+        differences = ops.convert_to_numpy(found)
         for section, difference, tolerance in zip(
             self._graph.sections, differences, self._tolerances, strict=False
         ):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from command_line import ANEW, make_parser, run_script
+from command_line import ANEW, make_parser, print_paths, run_script
 from config import Config
 from dataset.coco import COCO2017
 from dataset.flickr import FLICKR30K
@@ -132,7 +132,7 @@ def run(arguments: argparse.Namespace) -> None:
     preset = TRAINED_ON[arguments.dataset].preset
     with locked(output, is_folder=True):
         convert(arguments.weights, words, preset).save_run(output, removed=OF_TRAINING)
-    print(output)
+    print_paths(output)
 
 
 def convert(path: str | Path, words: KerasWords, preset: Config) -> Captioner:

@@ -61,6 +61,12 @@ def name_folders(
             if name.casefold() not in taken and _photo_of(output / name) is None
         )
         names[photo] = next(free)
+        if names[photo] != next(_possible_names(photo)):
+            logger.info(
+                "%s is explained in the folder %s: another photo, or the index, has "
+                "its name already.",
+                *(photo, names[photo]),
+            )
         taken.add(names[photo].casefold())
     return [output / names[photo] for photo in photos]
 

@@ -1,6 +1,7 @@
 """Words and numbers as figures and pages write them."""
 
 import math
+from pathlib import PurePath
 
 import numpy as np
 
@@ -51,10 +52,16 @@ def mean_probability(explanation) -> float | None:
 
 def sureness(captioner: str | None, probability: float | None) -> str:
     """Says how sure a captioner was of a caption, and names it if it has a name."""
-    facts = [f"captioner {captioner}"] if captioner else []
+    facts = [f"captioner {captioner_label(captioner)}"] if captioner else []
     if probability is not None:
         facts.append(f"mean probability of the words {percent(probability)}")
     return " \N{MIDDLE DOT} ".join(facts)
+
+
+def captioner_label(captioner: str) -> str:
+    """Returns how a captioner is called: a local one without its folders."""
+    is_local = "://" not in captioner  # then its folders are nobody else's business
+    return PurePath(captioner).name if is_local else captioner
 
 
 def likelihood(explanation, row: int) -> str:

@@ -62,11 +62,11 @@ class Journal:
         """
         if not self.path.exists():
             return []
-        self._compare(self.begun_with(), settings)
         line = record({"image_id": image_id, **self.values(settings)}, photo=text)
         checks = itertools.chain([HEAD], itertools.repeat(line))
-        _, *records = read_json_lines(self.path, checks, ANEW)
-        return list({record["image_id"]: record for record in records}.values())
+        lines = read_json_lines(self.path, checks, ANEW)
+        self._compare(self._head(lines), settings)
+        return list({record["image_id"]: record for record in lines}.values())
 
     def begun_with(self) -> dict:
         """Returns the settings that the file was begun with.
@@ -74,10 +74,14 @@ class Journal:
         Raises:
             FileError: It is missing or damaged.
         """
-        header = read_json_lines(self.path, iter([HEAD]), ANEW)
-        if not header:
+        return self._head(read_json_lines(self.path, iter([HEAD]), ANEW))
+
+    def _head(self, lines: Iterator[dict]) -> dict:
+        """Takes the first line; returns the settings in it."""
+        head = next(lines, None)
+        if head is None:
             raise FileError(f"{self.path} is damaged (it is empty). {ANEW}")
-        return header[0]["settings"]
+        return head["settings"]
 
     def _compare(self, before: Mapping, settings: Mapping) -> None:
         """Refuses other settings; a model of the same weights may have moved."""

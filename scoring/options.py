@@ -17,14 +17,9 @@ from command_line import (
 from dataset import DATASETS, CaptionedImage
 from keras_lrp import PRECISIONS, RELEVANCE_RULES
 from models import LRP_PRESETS, METHODS, BaseCaptioner
+from models.explainers.choices import ALL, choose_methods, choose_ways, split_methods
 from models.explainers.explanation import PRECISION
-from models.explainers.methods import (
-    ALL,
-    EXTRAS,
-    choose_methods,
-    choose_ways,
-    split_methods,
-)
+from models.explainers.methods import EXTRAS
 from models.explainers.rules import Rules
 from models.run_files import model_name
 from scoring.captioning import fingerprint

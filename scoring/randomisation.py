@@ -29,7 +29,7 @@ from dataset.images import list_images
 from dataset.progress import progress
 from evaluation.similarity import cosine_similarity, rank_correlation
 from models import METHODS, Captioner, explain_each, load_captioner
-from models.explainers.methods import ALL, choose_methods
+from models.explainers.choices import ALL, choose_methods
 from scoring.options import add_method_option
 from scoring.randomised_captioners import check_trained_here, randomised_captioners
 

@@ -7,6 +7,9 @@ Source: Adebayo et al. 2018 (arXiv 1810.03292), section 4.1.
 
 from collections.abc import Iterator, Sequence
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 

@@ -1,5 +1,7 @@
 """Small CNNs with random weights, and comparisons of their relevance."""
 
+import functools
+
 import keras
 import numpy as np
 from conftest import IS_DOUBLE, randomize
@@ -87,14 +89,22 @@ def everything(x):
 
 def architecture(name: str, has_biases: bool) -> keras.Model:
     """One of the encoders for small images, with random weights and batch-norms."""
-    keras.utils.set_random_seed(4)
-    kind = ENCODERS[name]
-    base = kind.build(include_top=False, weights=None, input_shape=(75, 75, 3))
+    model = small_encoder(name, keras.config.floatx())
     generator = np.random.default_rng(5)
-    for weight in base.weights:
+    for weight in model.weights:
         if weight.name in ("gamma", "moving_variance"):
             weight.assign(generator.uniform(0.5, 1.5, weight.shape))
         elif weight.name in ("beta", "moving_mean", "bias"):
             shift = generator.normal(scale=0.1, size=weight.shape)
             weight.assign(shift if has_biases else 0 * shift)
+    return model
+
+
+@functools.cache
+def small_encoder(name: str, precision: str) -> keras.Model:
+    """One of the encoders down to its features, built once in a precision."""
+    keras.utils.set_random_seed(4)
+    kind = ENCODERS[name]
+    base = kind.build(include_top=False, weights=None, input_shape=(75, 75, 3))
+    assert base.dtype_policy.compute_dtype == precision
     return keras.Model(base.input, base.get_layer(kind.feature_layer).output)

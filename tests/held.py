@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 from keras.src.applications.convnext import LayerScale
 
-from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.backend import run_once, vector_jacobian_product
 
 NORMALIZING = (
     layers.LayerNormalization,
@@ -26,14 +26,18 @@ ONE_SIGNAL = ("Multiply", "Add", "Subtract", "TrueDivide", "Divide", "Relu6")
 
 
 def gradient(function: Callable, image, weights):
-    """Differentiates the weighted sum of a function's outputs."""
-    dtype = keras.config.floatx()
-    _, _, (result,) = vector_jacobian_product(
-        lambda x: (function(x, training=False), ()),
-        [ops.cast(image, dtype)],
-        ops.cast(weights, dtype),
-    )
-    return np.asarray(result)
+    """Differentiates the weighted sum of a network's or another function's outputs."""
+
+    def slopes(image, weights):
+        _, _, (result,) = vector_jacobian_product(
+            lambda x: (function(x, training=False), ()), [image], weights
+        )
+        return result
+
+    arrays = [ops.cast(array, keras.config.floatx()) for array in (image, weights)]
+    if isinstance(function, keras.Model):
+        return np.asarray(run_once(slopes, *arrays, model=function))
+    return np.asarray(slopes(*arrays))  # a held network looks at values
 
 
 def held_model(model: keras.Model) -> Callable:

@@ -34,6 +34,7 @@ from scoring.captions import (
     unmet_needs,
 )
 from scoring.java import java_version
+from scoring.meteor import MeteorProcess
 
 REFERENCES = {
     "b": ["A brown dog runs on the grass.", "The dog, running!", "Dog in a field"],
@@ -43,6 +44,15 @@ REFERENCES = {
 }
 PUBLISHED = ("bleu", "meteor", "rouge_l", "cider")
 needs_java = pytest.mark.skipif(not has_java(), reason="needs Java")
+
+
+@pytest.fixture(scope="module")
+def official_meteor():
+    """The official tool in a process of its own, which is not that of the project."""
+    meteor = Meteor()
+    yield meteor
+    meteor.meteor_p.stdout.close()
+    meteor.meteor_p.stderr.close()
 
 
 @pytest.fixture
@@ -57,16 +67,13 @@ def no_bert(monkeypatch):
 
 
 @needs_java
-def test_scores_equal_the_official_tools():
+def test_scores_equal_the_official_tools(official_meteor):
     found = score_captions(REFERENCES, CANDIDATES, PUBLISHED)
     references = tokenize(REFERENCES)
     candidates = tokenize({key: [text] for key, text in CANDIDATES.items()})
     bleu, _ = Bleu(4).compute_score(references, candidates, verbose=0)
     expected = {f"bleu_{n}": score for n, score in enumerate(bleu, start=1)}
-    meteor = Meteor()
-    expected["meteor"], _ = meteor.compute_score(references, candidates)
-    meteor.meteor_p.stdout.close()
-    meteor.meteor_p.stderr.close()
+    expected["meteor"], _ = official_meteor.compute_score(references, candidates)
     expected["rouge_l"], _ = Rouge().compute_score(references, candidates)
     expected["cider"], _ = Cider().compute_score(references, candidates)
     assert found.pop("tokenizer") == "ptb"
@@ -77,7 +84,7 @@ def test_scores_equal_the_official_tools():
 
 @needs_java
 def test_200_captions_score_as_in_the_official_evaluation(
-    shared, tmp_path, monkeypatch
+    shared, tmp_path, monkeypatch, official_meteor
 ):
     """Exactly: the references but one of 200 images, and that one as the caption."""
     images = DATASETS["flickr8k"].read(shared / "data" / "flickr8k", "dev")[:200]
@@ -91,10 +98,11 @@ def test_200_captions_score_as_in_the_official_evaluation(
     for name, content in (("references", found | {"info": {}}), ("results", results)):
         (tmp_path / name).write_text(json.dumps(content))
     coco = COCO(tmp_path / "references")
-    official = evaluation_of(coco, coco.loadRes(str(tmp_path / "results")), monkeypatch)
+    results = coco.loadRes(str(tmp_path / "results"))
+    official = evaluation_of(coco, results, monkeypatch, official_meteor)
     scores = score_captions(
         {n: image.captions[:-1] for n, image in enumerate(images)},
-        {row["image_id"]: row["caption"] for row in results},
+        {number: image.captions[-1] for number, image in enumerate(images)},
         PUBLISHED,
     )
     assert scores.pop("tokenizer") == "ptb"
@@ -104,16 +112,9 @@ def test_200_captions_score_as_in_the_official_evaluation(
     assert scores["cider"] > 0.5
 
 
-def evaluation_of(coco, results, monkeypatch) -> dict[str, float]:
+def evaluation_of(coco, results, monkeypatch, meteor) -> dict[str, float]:
     """The official scores but SPICE, which needs another Java and a download."""
     from pycocoevalcap import eval as official
-
-    class Meteors(Meteor):
-        def compute_score(self, gts, res):
-            found = super().compute_score(gts, res)
-            self.meteor_p.stdout.close()
-            self.meteor_p.stderr.close()
-            return found
 
     class NoSpice:
         def method(self):
@@ -123,7 +124,7 @@ def evaluation_of(coco, results, monkeypatch) -> dict[str, float]:
             return 0, []
 
     monkeypatch.setattr(official, "Spice", NoSpice)
-    monkeypatch.setattr(official, "Meteor", Meteors)
+    monkeypatch.setattr(official, "Meteor", lambda: meteor)
     evaluation = official.COCOEvalCap(coco, results)
     evaluation.evaluate()
     return {name: s for name, s in evaluation.eval.items() if name != "SPICE"}
@@ -209,9 +210,44 @@ def test_meteor_needs_java(no_java, no_bert):
 
 @needs_java
 def test_meteor_says_why_it_stopped(monkeypatch):
+    monkeypatch.setattr(captions, "METEOR", MeteorProcess())
     monkeypatch.setattr("pycocoevalcap.meteor.meteor.METEOR_JAR", "nothing.jar")
     with pytest.raises(MetricError, match="Unable to access jarfile nothing"):
         METRICS["meteor"]({"a": ["a dog"]}, {"a": ["a cat"]})
+
+
+# Stands in for METEOR: every image has 0.25, and all have 0.5.
+ANSWERS = """#!/bin/sh
+echo >> {starts}
+while read -r question rest; do
+    case $question in SCORE) echo 1 2 ;; EVAL) echo 0.25; echo 0.5 ;; esac
+done
+"""
+
+
+def test_one_process_of_meteor_answers_until_it_fails(tmp_path, monkeypatch):
+    java, starts = tmp_path / "java", tmp_path / "starts"
+    java.write_text(ANSWERS.format(starts=starts))
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    process, texts = MeteorProcess(), {"a": ["a dog"]}
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    def score() -> int:
+        assert process.score(texts, texts) == 0.5
+        return len(starts.read_text())
+
+    assert [score(), score()] == [1, 1]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Meteor, "_stat", stop)
+        process.score(texts, texts)
+    assert [score(), score()] == [2, 2]
+    process._meteor.meteor_p.kill()  # by somebody else
+    process._meteor.meteor_p.wait()
+    assert score() == 3
+    assert process.end() == ""
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_problems_are_collected_once():
             lambda: fail(one), lambda: 1, lambda: fail(other, one), lambda: fail("x")
         )
     assert caught.value.problems == (one, other, Problem("x"))
-    assert str(caught.value) == "one:\n  a\n  b\nother\nx"
+    assert str(caught.value) == "one:\n    a\n    b\n  other\n  x"
     assert one.text(1).splitlines()[1:] == [
         "  a",
         "  ... and 1 more; python -m dataset.check lists all",

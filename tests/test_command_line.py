@@ -15,9 +15,13 @@ from command_line import (
     WHOLE,
     Part,
     fill_options,
+    make_parser,
+    messages_about,
     part,
     print_beside,
+    print_paths,
     run_script,
+    some_words,
     split_names,
 )
 from dataset.progress import progress
@@ -39,6 +43,52 @@ def test_other_parts_are_refused(text):
         argparse.ArgumentTypeError, match="expected INDEX/COUNT, as 0/4"
     ):
         part(text)
+
+
+@pytest.mark.parametrize("option", ["--output", "--name", "--kind"])
+def test_no_option_takes_an_empty_text(capsys, option):
+    parser = make_parser("Does something.")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--name", nargs="+")
+    parser.add_argument("--kind", choices=("a", ""))
+    for wrong in ("", " "):
+        with pytest.raises(SystemExit):
+            parser.parse_args([option, wrong])
+        expected = "the name of a file or folder" if option == "--output" else "a text"
+        assert f"expected {expected}; received '{wrong}'" in capsys.readouterr().err
+    assert parser.parse_args(["--output", "a/b"]).output == Path("a/b")
+
+
+@pytest.mark.parametrize("wrong", ["", ",", " , ", "."])
+def test_words_without_a_word_are_refused(wrong):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected words, as dog,ball"):
+        some_words(wrong)
+    assert some_words("dog,एक") == "dog,एक"
+
+
+def test_names_hold_no_controls_and_end_no_lines(capsys):
+    name = "a\nb\x1b[31m\u202ec.jpg"
+
+    def work():
+        print_paths(Path(name))
+        print_beside(f"{name}: a dog")
+        yield f"{name} is no photo:\n  it is empty"
+
+    assert run_script("a.py", work) == 2
+    shown = r"a\nb\x1b[31m\u202ec.jpg"
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [shown, f"{shown}: a dog"]
+    assert err.splitlines() == [f"a.py: {shown} is no photo:", "  it is empty"]
+
+
+def test_messages_are_about_something_for_a_while(caplog):
+    with messages_about("a.jpg 100%"):
+        logging.warning("%s is left out", "dog")
+        logging.warning("100 % is not")
+    logging.warning("after %d", 1)
+    assert caplog.messages == [
+        *("a.jpg 100%: dog is left out", "a.jpg 100%: 100 % is not", "after 1")
+    ]
 
 
 def test_a_script_without_problems(capsys):

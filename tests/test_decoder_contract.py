@@ -20,8 +20,9 @@ from dataset.vocabulary import END
 from keras_lrp import Operations
 from models import explain, load_captioner
 from models.decoders import DECODERS
+from models.explainers.choices import choose_methods
 from models.explainers.decoder_stage import explain_decoder
-from models.explainers.methods import RELEVANCE, choose_methods
+from models.explainers.methods import RELEVANCE
 
 B, N, T, L, D = 2, 3, 4, 20, 7
 PLAIN = Operations()

@@ -12,6 +12,7 @@ from retyped import array, slow_dense, slow_heads, slow_norm
 
 from config import Config
 from dataset.vocabulary import Vocabulary
+from keras_lrp.backend import run_once
 from keras_lrp.operations import RELEVANCE_RULES, Operations
 from models.captioner import Captioner
 from models.decoders import DECODERS
@@ -105,8 +106,12 @@ def random_inputs(captioner, seed=1):
 
 def decode(captioner, features, tokens, operations=PLAIN, **arguments):
     decoder = captioner.decoder
-    memory = decoder.project(operations, ops.convert_to_tensor(features))
-    return decoder.decode(operations, memory, decoder.embed(tokens), **arguments)
+
+    def run(features, tokens, arguments):
+        memory = decoder.project(operations, features)
+        return decoder.decode(operations, memory, decoder.embed(tokens), **arguments)
+
+    return run_once(run, ops.convert_to_tensor(features), tokens, arguments)
 
 
 def test_all_steps_at_once_equal_step_by_step(captioner):

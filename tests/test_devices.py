@@ -1,6 +1,6 @@
 """Several devices and hosts: the run of one device, and what is refused.
 
-Sums over the devices are made in another order, which changes last bits: after six
+Sums over the devices are made in another order, which changes last bits: after four
 steps of 0.05, losses by up to 1e-7 and weights, through Adam, by up to 3e-6.
 """
 
@@ -43,7 +43,7 @@ SETTINGS = {
     "weight_average": 0.5,
     "trainable_from": "block5_conv3",
     "flip_images": "true",
-    "epochs": 3,
+    "epochs": 2,
     "dropout": 0.0 if IS_TENSORFLOW else 0.2,  # mirrored devices draw other masks
 }
 ATOL = 2e-5
@@ -73,7 +73,8 @@ def start(data_dir, run, num_devices, kill_after, *options):
         | {
             "KERAS_BACKEND": keras.backend.backend(),
             "PYTHONPATH": str(WORKER.parents[1]),
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")
+            + f" --xla_force_host_platform_device_count={num_devices}",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -88,7 +89,7 @@ def finish(process):
 
 def assert_as_alone(run, alone):
     histories = [read_history(one) for one in (run, alone)]
-    assert len(histories[0]) == len(histories[1]) == 3
+    assert len(histories[0]) == len(histories[1]) == 2
     for row, expected in zip(*histories, strict=True):
         for name in ("loss", "token_accuracy"):
             assert float(row[name]) == pytest.approx(float(expected[name]), rel=2e-6)
@@ -100,7 +101,7 @@ def assert_as_alone(run, alone):
 
 def test_two_devices_train_as_one_and_go_on_when_killed(alone, folder, data_dir):
     run = folder / "two"
-    finish(start(data_dir, run, 2, 1, "--distribute", ENGINE))
+    finish(start(data_dir, run, 2, 0, "--distribute", ENGINE))
     assert_as_alone(run, alone)
     names = {path.name for path in alone.iterdir()}
     assert {path.name for path in run.iterdir()} == names

@@ -1,5 +1,7 @@
 """The encoder's preprocessing and its cut into a frozen and a trained part."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -60,16 +62,22 @@ def test_colours_of_the_input_are_told_apart(name):
     assert rises[0] > 0 and not rises[1:].any()
 
 
+@functools.cache
+def built(name: str) -> keras.Model:
+    """One of the encoders in full size, which no test changes."""
+    return build_encoder(Config(encoder=name))
+
+
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_features_are_a_nonnegative_grid(name):
-    encoder = build_encoder(Config(encoder=name))
+    encoder = built(name)
     features = encoder.predict(preprocess(images()[:1], name), verbose=0)
     assert features.shape == (1, *GRIDS[name])
     assert np.isfinite(features).all() and features.min() == 0 < features.max()
 
 
 def test_batch_norms_are_not_trained():
-    encoder = build_encoder(Config(encoder="resnet50"))
+    encoder = built("resnet50")
     names = {variable.name for variable in encoder.trainable_variables}
     assert names == {"kernel", "bias"}
     inputs = preprocess(images(), "resnet50")
@@ -112,7 +120,7 @@ def test_unknown_layers_are_refused_with_the_known_ones(name):
     [("resnet50", "conv5_block2_1_conv"), ("inception_v3", "conv2d_85")],
 )
 def test_networks_with_branches_are_cut_between_blocks(encoder, layer):
-    whole = build_encoder(Config(encoder=encoder))
+    whole = built(encoder)
     inputs = preprocess(images()[:1], encoder)
     frozen, trained = split_encoder(whole, layer)
     expected = whole.predict(inputs, verbose=0)
@@ -124,7 +132,7 @@ def test_networks_with_branches_are_cut_between_blocks(encoder, layer):
 
 @pytest.mark.parametrize("layer", ["conv5_block2_2_conv", "conv5_block2_add"])
 def test_cuts_within_a_block_are_refused_with_the_possible_ones(layer):
-    whole = build_encoder(Config(encoder="resnet50"))
+    whole = built("resnet50")
     possible = "conv5_block1_out, conv5_block2_1_conv, conv5_block2_out, conv5_block3"
     with pytest.raises(ValueError, match=f"{possible}.*received '{layer}'. Only"):
         split_encoder(whole, layer)

@@ -36,6 +36,7 @@ def ball_captioner(seed=0):
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     monkeypatch.setattr(evaluate_bbox, "load_captioner", lambda _: ball_captioner())
+    monkeypatch.setattr(evaluate_bbox, "NUM_EXAMPLES", 1)  # of each method and kind
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,7 @@ def test_scores_record_the_precision(scenes, output, capsys):
     assert "with precision 'bfloat16'; received None" in capsys.readouterr().err
     options[1] = "attention"
     assert run(output, scenes, *options, "--precision", "bfloat16", "--overwrite") == 2
-    assert "gradient_x_input, guided_grad_cam take; rec" in capsys.readouterr().err
+    assert "gradient_x_input, guided_grad_cam alone; re" in capsys.readouterr().err
 
 
 def test_bad_photos_do_not_stop_the_good_ones(tmp_path, output, capsys):

@@ -42,14 +42,15 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
         return main_attention(options)
 
     monkeypatch.setattr(train, "main_attention", remember)
-    assert planted_bias.main(arguments_of(output)) == 2
+    plain = ("--modes", "plain")
+    assert planted_bias.main(arguments_of(output, *plain)) == 2
     assert "planted_bias: killed" in capsys.readouterr().err
-    assert planted_bias.main(arguments_of(output)) == 0
-    more = ("--modes", "plain", "context", "mean")
+    assert planted_bias.main(arguments_of(output, *plain)) == 0
+    more = ("--modes", "plain", "mean")
     assert planted_bias.main(arguments_of(output, *more)) == 0
-    assert names == ["start-0", "plain-0", "plain-0", "context-0", "mean-0"]
+    assert names == ["start-0", "plain-0", "plain-0", "mean-0"]
     results = json.loads((output / "results.json").read_text())
-    assert list(results["captions"]) == ["start", "plain", "context", "mean"]
+    assert list(results["captions"]) == ["start", "plain", "mean"]
     shares = results["captions"]["mean"]["boat_hallucinated"]
     assert 0 <= shares["mean"] <= 1 and shares["deviation"] == 0
     lines = capsys.readouterr().out.splitlines()

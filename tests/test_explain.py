@@ -10,6 +10,7 @@ import report
 from dataset.images import ImageError
 from dataset.vocabulary import END
 from keras_lrp import __version__
+from keras_lrp.backend import run_once
 from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import explain_decoder
@@ -90,7 +91,7 @@ def test_logits_are_those_of_the_model(captioner, image):
         "tokens": np.int32([[[1, *tokens[:-1]]]]),
         "positions": np.arange(T, dtype="int32")[None],
     }
-    logits = np.array(captioner(inputs))[0]
+    logits = np.array(run_once(captioner, inputs))[0]
     np.testing.assert_allclose(e.logits, logits[np.arange(T), tokens], atol=1e-4)
     log_sum = np.log(np.exp(logits).sum(-1))
     np.testing.assert_allclose(e.log_probabilities, e.logits - log_sum, atol=1e-4)
@@ -312,8 +313,16 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ),
         (
             {"precision": "bfloat16", "method": "attention"},
-            "which only lrp, gradient, gradient_x_input, guided_grad_cam take; "
-            "received attention. Leave",
+            "precision bfloat16 would change nothing: it counts in lrp, gradient, "
+            "gradient_x_input, guided_grad_cam alone; received attention. Leave",
+        ),
+        (
+            {"lrp_preset": "z_plus", "method": "decoder_lrp"},
+            "LRP preset z_plus would change nothing: it counts in lrp alone; rec",
+        ),
+        (
+            {"decoder_rules": "epsilon", "method": "grad_cam"},
+            "decoder rules epsilon would .* in lrp, decoder_lrp alone; received grad",
         ),
         ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
         ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),
@@ -327,12 +336,21 @@ def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
         ({"caption": TEXT, "phrases": "the dog"}, "'the dog' is not in the caption"),
         ({"caption": TEXT, "sentence": True, "contrast": "cat"}, "A phrase cannot be"),
         ({"caption": TEXT, "contrast": "zebra"}, "does not know 'zebra'"),
-        ({"caption": TEXT, "contrast": "dog"}, "contrasted with itself"),
+        (
+            {"caption": TEXT, "words": ["dog"], "contrast": "dog"},
+            "'dog' cannot be contrasted with itself",
+        ),
     ],
 )
 def test_wrong_choices_say_what_is_wrong(captioner, image, arguments, message):
     with pytest.raises(ValueError, match=message):
         explain(captioner, image, **arguments)
+
+
+def test_what_cannot_be_contrasted_with_itself_is_left_out(captioner, image, caplog):
+    e = explain(captioner, image, "attention", TEXT, contrast="dog")
+    assert e.words == tuple(word for word in TEXT.split() if word != "dog")
+    assert f"'dog' of the caption '{TEXT}' cannot be contrasted with 'd" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from models.run_files import shipped_captioners
 from report.wording import sureness
 
 TEXT = "a dog runs on the grass"
+CHEAP = ("--caption", TEXT, "--words", "dog", "--method", "attention")
 SHIPPED = sorted(shipped_captioners())
 DOG_BOX = (184 / 500, 259 / 402, 308 / 500, 374 / 402)
 FILES = {
@@ -63,13 +64,14 @@ def test_bad_photos_do_not_stop_the_good_ones(photo, tmp_path, capsys):
     empty.touch()
     text.write_text("no image")
     output = tmp_path / "out"
-    images = [tmp_path / "missing.jpg", empty, photo, text]
+    images = [tmp_path / "mis\nsing\x1b.jpg", empty, photo, text]
     assert run(*images, "--caption", TEXT, "--output", output) == 2
     captured = capsys.readouterr()
     assert {path.name for path in (output / "scene").iterdir()} == FILES
     problems = [line for line in captured.err.splitlines() if "explain_image" in line]
     assert len(problems) == 3
-    for name, problem in zip(("missing", "empty", "text"), problems, strict=True):
+    names = (r"mis\nsing\x1b", "empty", "text")
+    for name, problem in zip(names, problems, strict=True):
         assert f"{name}.jpg: " in problem
     assert "Traceback" not in captured.err
 
@@ -99,7 +101,7 @@ def test_an_earlier_explanation_is_refused_before_the_model_loads(
     photo, tmp_path, capsys, monkeypatch
 ):
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [*CHEAP, "--output", output]
     assert run(photo, *options) == 0
     page = output / "scene" / "report.html"
     before = page.stat().st_mtime_ns
@@ -132,7 +134,7 @@ def test_words_that_the_caption_lacks_are_named(photo, tmp_path, caplog):
     assert run(photo, *options) == 0
     summary = json.loads((output / "scene" / "explanation.json").read_text())
     assert [word["word"] for word in summary["words"]] == ["dog"]
-    assert f"'ball' is not in the caption '{TEXT}'; the other" in caplog.text
+    assert f"{photo}: 'ball' is not in the caption '{TEXT}'; the other" in caplog.text
 
 
 def test_phrases_and_the_sentence_are_explained(photo, tmp_path):
@@ -168,7 +170,7 @@ def test_two_captioners_are_explained_beside_each_other(photo, tmp_path, monkeyp
     found = [Explanation.load(folder / name / "decoder_lrp") for name in "ab"]
     assert found[0].logits[0] != found[1].logits[0]
     text = (folder / "report.html").read_text()
-    assert all(f'"captioner runs/{name}' in text for name in "ab")
+    assert all(f'"captioner {name}' in text for name in "ab")
     assert '"beside":true' in text
     assert run(photo, *several, "decoder_lrp,attention", "--resume") == 0
     assert run(photo, *several, "attention", "--overwrite") == 0
@@ -198,16 +200,18 @@ def test_the_look_is_chosen_and_noted(photo, tmp_path):
     assert e.overlay("dog").size == e.photo.shape[1::-1] == (224, 224)
 
 
-def test_several_methods_are_named_by_either_option(photo, tmp_path):
-    names = {}
-    for option, text in (("--method", "lrp,attention"), ("--methods", "all")):
-        output = tmp_path / option
-        words = ["--caption", TEXT, "--words", "dog"]
-        assert run(photo, *words, option, text, "--output", output) == 0
-        found = (output / "scene").iterdir()
-        names[option] = {path.name for path in found if path.is_dir()}
-    assert names["--method"] == {"lrp", "attention"}
-    assert names["--methods"] == {n for n, m in METHODS.items() if not m.is_extra}
+@pytest.mark.parametrize(
+    ("option", "text", "names"),
+    [
+        ("--method", "attention,grad_cam", {"attention", "grad_cam"}),
+        ("--methods", "all", {n for n, m in METHODS.items() if not m.is_extra}),
+    ],
+)
+def test_several_methods_lie_side_by_side(photo, tmp_path, option, text, names):
+    options = ["--caption", TEXT, "--words", "dog", "--output", tmp_path / "out"]
+    assert run(photo, *options, option, text) == 0
+    found = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
+    assert found == names | {"photo.jpg", "report.html", "settings.json"}
 
 
 def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
@@ -217,9 +221,9 @@ def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
     folder.mkdir(parents=True)
     (folder / "mine.txt").touch()  # stays
     for methods, expected in (
-        ("lrp,attention", {"lrp", "attention", *common}),
-        ("gradient", FILES),
-        ("lrp,gradient", {"lrp", "gradient", *common}),
+        ("grad_cam,attention", {"grad_cam", "attention", *common}),
+        ("attention", FILES),
+        ("grad_cam,gradient", {"grad_cam", "gradient", *common}),
     ):
         assert run(photo, *options, methods) == 0
         assert {path.name for path in folder.iterdir()} == expected | {"mine.txt"}
@@ -228,29 +232,33 @@ def test_what_is_replaced_leaves_nothing_behind(photo, tmp_path):
 def test_a_namesake_that_comes_later_renames_no_folder(photo, tmp_path):
     photos, output = tmp_path / "photos", tmp_path / "out"
     photos.mkdir()
-    for name in ("a.png", "b.png"):
-        Image.open(photo).save(photos / name)
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    Image.open(photo).save(photos / "a.png")
+    options = [*CHEAP, "--output", output]
     assert run(photos, *options) == 0
     before = (output / "a" / "report.html").stat().st_mtime_ns
     Image.open(photo).save(photos / "a.jpg")  # comes before a.png by name
     assert run(photos, *options, "--resume") == 0
     assert (output / "a" / "report.html").stat().st_mtime_ns == before
-    for folder, name in (("a", "a.png"), ("a-2", "a.jpg"), ("b", "b.png")):
+    for folder, name in (("a", "a.png"), ("a-2", "a.jpg")):
         record = json.loads((output / folder / "settings.json").read_text())
         assert record["settings"]["photo"] == f"../photos/{name}"
     Image.open(photo).save(photos / "a.bmp")
     assert run(photos / "a.bmp", *options) == 0  # is no earlier explanation of it
     assert (output / "a-3" / "report.html").is_file()
-    assert run(photos / "a.jpg", photos, photo, *options, "--overwrite") == 0
+    assert run(photos / "a.jpg", photos / "a.png", *options, "--overwrite") == 0
     found = {path.name for path in output.iterdir()}
-    assert found == {"a", "a-2", "a-3", "b", "scene", "index.html"}
+    assert found == {"a", "a-2", "a-3", "index.html"}
 
 
-def test_names_that_differ_in_case_or_have_only_dots(tmp_path):
+def test_names_that_differ_in_case_or_have_only_dots(tmp_path, caplog):
     photos = [Path(name) for name in ("a/Dog.jpg", "a/dog.png", "a/...png")]
     folders = report.name_folders(photos, tmp_path)
     assert [folder.name for folder in folders] == ["Dog", "dog-2", "photo"]
+    with caplog.at_level("INFO"):
+        page = [Path("index.html.jpg")]
+        (folder,) = report.name_folders(page, tmp_path, [explain_image.INDEX])
+    assert folder.name == "index.html-2"
+    assert "index.html.jpg is explained in the folder index.html-2: " in caplog.text
 
 
 def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
@@ -258,13 +266,13 @@ def test_a_folder_and_a_namesake_get_their_own_folders(photo, tmp_path):
     folder.mkdir()
     Image.open(photo).save(folder / "scene.jpg")
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [*CHEAP, "--output", output]
     assert run(photo, folder, *options) == 0
     names = {path.name for path in output.iterdir()}
     assert names == {"scene", "scene-2", "index.html"}
 
 
-def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
+def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path, capsys):
     """It says of each who wrote the caption and how sure of it, the surest first."""
     other, output = tmp_path / "other.png", tmp_path / "out"
     Image.open(photo).save(other)
@@ -284,16 +292,14 @@ def test_one_index_leads_to_the_photos_of_several_runs(photo, tmp_path):
         assert json.dumps({"facts": sure})[1:-1].replace(": ", ":") in report_page
         probabilities[name] = word["probability"]
     assert "It is &lt;odd&gt;." in page
+    assert "captioner b " in page and "runs/b" not in page  # nor any folder above
     surest = max(probabilities, key=probabilities.get)
     assert page.index('<a href="') == page.index(f'<a href="{surest}/report.html"')
-
-
-def test_all_methods_lie_side_by_side(photo, tmp_path):
-    options = ["--caption", TEXT, "--words", "dog", "--method", "all"]
-    assert run(photo, *options, "--output", tmp_path / "out") == 0
-    names = {path.name for path in (tmp_path / "out" / "scene").iterdir()}
-    fast = {name for name, method in METHODS.items() if not method.is_extra}
-    assert names == fast | {"photo.jpg", "report.html", "settings.json"}
+    before = (output / "index.html").stat().st_mtime_ns
+    capsys.readouterr()
+    assert run(tmp_path / "gone.jpg", *options) == 2  # nothing new for the index
+    assert (output / "index.html").stat().st_mtime_ns == before
+    assert capsys.readouterr().out == ""
 
 
 def test_rules_are_chosen_and_named(photo, tmp_path):
@@ -325,7 +331,7 @@ def test_a_stopped_folder_is_resumed(photo, tmp_path, monkeypatch, capsys):
     for name in "abc":
         Image.open(photo).save(photos / f"{name}.png")
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [*CHEAP, "--output", output]
     stopped = iter([1, 1])
 
     def explain_two(*arguments):
@@ -345,7 +351,7 @@ def test_a_stopped_folder_is_resumed(photo, tmp_path, monkeypatch, capsys):
     assert after["a"] == before["a"] and after["b"] > before["b"]
     page = (output / "index.html").read_text()
     assert all(f'"{name}/report.html"' in page for name in "abc")
-    assert run(photos, *options, "--resume", "--contrast", "cat") == 0
+    assert run(photos / "a.png", *options, "--resume", "--contrast", "cat") == 0
     assert (output / "a" / "report.html").stat().st_mtime_ns > after["a"]
 
 
@@ -355,7 +361,7 @@ def test_shards_write_into_one_folder(photo, tmp_path):
     for name in ("a.png", "b.jpg", "b.png"):
         Image.open(photo).save(photos / name)
     output = tmp_path / "out"
-    options = ["--caption", TEXT, "--words", "dog", "--output", output]
+    options = [*CHEAP, "--output", output]
     for index, names in enumerate([{"a", "b-2"}, {"a", "b", "b-2"}]):
         assert run(photos, *options, "--shard", f"{index}/2") == 0
         assert {path.name for path in output.iterdir()} == names
@@ -373,6 +379,8 @@ def test_shards_write_into_one_folder(photo, tmp_path):
         (["--caption", TEXT, "--words", "ball"], "'ball' is not in the caption"),
         (["--caption", TEXT, "--contrast", "zebra"], "does not know 'zebra'"),
         (["--method", "attention", "--precision", "bfloat16"], "received attention."),
+        (["--method", "grad_cam", "--lrp-preset", "z_plus"], "received grad_cam."),
+        (["--method", "gradient", "--decoder-rules", "epsilon"], "received gradient."),
     ],
 )
 def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, message):
@@ -391,6 +399,10 @@ def test_wrong_words_and_methods_are_named(photo, tmp_path, capsys, options, mes
         (["--colour-map", "purple"], "Unknown colour map 'purple'"),
         (["--sentence", "--contrast", "cat"], "--contrast is of words: leave it out"),
         (["--figure-format", "jpg"], "invalid choice: 'jpg'"),
+        (["--method", "all,lrp"], "all stands alone for every method but"),
+        (["--output", ""], "expected the name of a file or folder; received ''"),
+        (["--caption", " "], "expected a text; received ' '"),
+        (["--words", ","], "expected words, as dog,ball; received ','"),
     ],
 )
 def test_wrong_options_are_refused(photo, capsys, options, message):
@@ -406,27 +418,39 @@ def test_unknown_model_lists_the_shipped_ones(photo, capsys):
     assert DEFAULT_MODEL in capsys.readouterr().err
 
 
-@pytest.mark.shipped
-@pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_captioner_shares_out_its_logits(name):
-    captioner = load_captioner(name)
-    e = explain(captioner, render_scene(3).image, beam_size=2)
+@pytest.fixture(scope="module")
+def shipped(request):
+    """A captioner that comes with the project, loaded once."""
+    return load_captioner(request.param)
+
+
+def assert_balanced(e):
+    """Most of a logit reaches words and image."""
     given = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
     np.testing.assert_allclose(given, e.logits, rtol=1e-3, atol=1e-3)
     assert np.abs(e.lost).max() < 0.5 * np.abs(e.logits).max()
 
 
 @pytest.mark.shipped
-@pytest.mark.parametrize("name", [n for n in SHIPPED if n.startswith("flickr8k")])
-def test_shipped_captioner_knows_a_dog(shared, name):
+@pytest.mark.parametrize("shipped", SHIPPED, indirect=True)
+def test_shipped_captioner_shares_out_its_logits(shipped):
+    """Of its own caption; of the last word down to the pixels."""
+    image = render_scene(3).image
+    (caption,) = shipped.caption_features(shipped.encode(image[None]), beam_size=2)
+    assert_balanced(explain(shipped, image, "decoder_lrp", caption.text))
+    if shipped.config.dataset == "scenes":  # all have its encoder
+        assert_balanced(explain(shipped, image, "lrp", caption.text, caption.words[-1]))
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize(
+    "shipped", [n for n in SHIPPED if n.startswith("flickr8k")], indirect=True
+)
+def test_shipped_captioner_knows_a_dog(shared, shipped):
     """A dog glows where the dog is: twice the relevance of its box's area."""
-    images = shared / "data" / "flickr8k" / "images"
-    e = explain(
-        load_captioner(name),
-        images / "3695064885_a6922f06b2.jpg",
-        caption="a brown dog",
-        words=["dog"],
-    )
+    photo = shared / "data" / "flickr8k" / "images" / "3695064885_a6922f06b2.jpg"
+    e = explain(shipped, photo, caption="a brown dog", words=["dog"])
+    assert_balanced(e)
     heat = np.maximum(e.pixels[0].sum(-1), 0)
     height, width = heat.shape
     left, top, right, bottom = DOG_BOX
@@ -437,12 +461,12 @@ def test_shipped_captioner_knows_a_dog(shared, name):
 
 
 @pytest.mark.shipped
-def test_shipped_captioner_describes_scenes():
+@pytest.mark.parametrize("shipped", ["scenes-adaptive-attention"], indirect=True)
+def test_shipped_captioner_describes_scenes(shipped):
     """Most of what it says of unseen scenes is true."""
-    captioner = load_captioner("scenes-adaptive-attention")
     scenes = [render_scene(scene_seed("test", index, 0)) for index in range(8)]
-    features, _ = captioner.encode_each([scene.image for scene in scenes])
-    captions = captioner.caption_features(features)
+    features, _ = shipped.encode_each([scene.image for scene in scenes])
+    captions = shipped.caption_features(features)
     said = [
         one
         for scene, caption in zip(scenes, captions, strict=True)

@@ -60,6 +60,10 @@ def test_what_killed_processes_left_is_removed(tmp_path):
     ("number", "reason"),
     [
         (errno.ENOSPC, "no space is left on the disk. Free some, or name another"),
+        (
+            errno.ENOENT,
+            "nothing can be made in this place. Name another folder",
+        ),  # /proc
         (errno.EROFS, "the disk is read-only. Name a folder on another one"),
         (errno.EACCES, "permission is denied"),
         (errno.EXDEV, "Invalid cross-device link"),
@@ -292,7 +296,7 @@ def test_lines_are_named(tmp_path):
     path = tmp_path / "lines.jsonl"
     path.write_text('{"id": 1, "n": 1}\n{"id": 2}\n{"id": 3, ')
     with pytest.raises(FileError, match=r"damaged \(line 2: n is missing\). Way out"):
-        read_json_lines(path, iter([RECORD] * 5), "Way out.")
+        list(read_json_lines(path, iter([RECORD] * 5), "Way out."))
     numbers = tmp_path / "history.csv"
     numbers.write_text("epoch,loss\n0,1.5\n1,nan\n2,x")
     names, rows = read_numbers(numbers, "Way out.")

@@ -176,3 +176,52 @@ def test_two_files_name_a_backend():
             continue
         for name in (*imports(path), *texts(TREES[path])):
             assert not BACKENDS.search(name), f"{path} names a backend: {name!r}"
+
+
+def executed(module: str) -> Iterator[str]:
+    """The modules that Python imports, in its order, to import one of ours.
+
+    Those within functions are left out, and so are imports of others' modules.
+    """
+    seen = set()
+
+    def visit(name: str) -> Iterator[str]:
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            one = ".".join(parts[:count])
+            if one in seen:
+                continue
+            seen.add(one)
+            if is_ours(one):
+                yield from run(one)
+            yield one
+
+    def run(name: str) -> Iterator[str]:
+        path = Path(*name.split("."))
+        is_package = path / "__init__.py" in TREES
+        path = path / "__init__.py" if is_package else path.with_suffix(".py")
+        todo = list(TREES[path].body)
+        while todo:
+            node = todo.pop(0)
+            if isinstance(node, ast.If | ast.Try):
+                todo[:0] = [n for n in ast.iter_child_nodes(node) if n in node.body]
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield from visit(alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                yield from visit(node.module)
+                for alias in node.names:
+                    if is_ours(f"{node.module}.{alias.name}"):
+                        yield from visit(f"{node.module}.{alias.name}")
+
+    return visit(module)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_keras_is_imported_silently(path):
+    """Whatever of ours is imported first silences it, before anything imports it."""
+    parts = path.with_suffix("").parts
+    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    order = list(executed(name))
+    if "keras" in order:
+        assert "keras_lrp.silence" in order[: order.index("keras")], order[:40]

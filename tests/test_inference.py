@@ -396,3 +396,11 @@ def test_both_packages_are_found_from_the_root():
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True
     )
     assert found.stdout == "2\n", found.stderr
+
+
+@pytest.mark.parametrize("option", [("--split", "dev"), ("--data-dir", "d")])
+def test_a_folder_of_photos_takes_no_option_of_a_dataset(output, capsys, option):
+    with pytest.raises(SystemExit) as stop:
+        run(output, "--images", "photos", *option)
+    assert stop.value.code == 2
+    assert f"{option[0]} is of a dataset; leave it out" in capsys.readouterr().err

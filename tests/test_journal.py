@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from files import reading
 from keras_lrp import __version__
 from scoring.journal import Journal, refuse_existing
 from scoring.score_files import ScoreFiles
@@ -38,6 +39,13 @@ def test_a_line_that_was_cut_off_is_left_out(journal):
 def test_the_last_record_of_an_image_counts(journal):
     journal.start(SETTINGS, [*RECORDS, {"image_id": "a", "words": [1]}])
     assert journal.read(SETTINGS) == [{"image_id": "a", "words": [1]}, RECORDS[1]]
+
+
+def test_a_journal_is_read_once(journal, monkeypatch):
+    journal.start(SETTINGS, RECORDS)
+    seen, read = [], reading.read_bytes
+    monkeypatch.setattr(reading, "read_bytes", lambda *a: seen.append(a) or read(*a))
+    assert journal.read(SETTINGS) == RECORDS and len(seen) == 1
 
 
 def test_other_settings_are_refused(journal):

@@ -23,7 +23,7 @@ from dataset.batches import pack_captions
 from dataset.function_words import FUNCTION_WORDS
 from dataset.vocabulary import END, START
 from evaluation.word_statistics import map_statistics
-from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.backend import run_once, vector_jacobian_product
 from keras_lrp.operations import Operations, stabilizer
 from models import explain
 from models.captioner import Captioner, load_captioner
@@ -73,11 +73,15 @@ def random_batch(seed=1):
 def parts_of(captioner, inputs) -> list:
     """Both parts before it predicts, without dropout: h or residual, and context."""
     decoder = captioner.decoder
-    memory = decoder.project(PLAIN, inputs["features"].reshape(B, 20, 7))
-    embedded = decoder.embed(inputs["tokens"])
-    state, positions = decoder.initial_state(B, N), inputs["positions"]
-    seen = decoder.read(PLAIN, memory, embedded, state, positions, False)
-    return [seen.parts[name] for name in decoder.part_names]
+
+    def read(features, tokens, positions):
+        memory, embedded = decoder.project(PLAIN, features), decoder.embed(tokens)
+        state = decoder.initial_state(B, N)
+        return decoder.read(PLAIN, memory, embedded, state, positions, False).parts
+
+    features = inputs["features"].reshape(B, 20, 7)
+    parts = run_once(read, features, inputs["tokens"], inputs["positions"])
+    return [parts[name] for name in decoder.part_names]
 
 
 def numpy_of(*tensors) -> list[np.ndarray]:
@@ -179,7 +183,9 @@ def test_relevance_follows_the_explainers_rules():
         return captioner.decoder.predict_words(RELEVANCE, mixed), ()
 
     seeds = ops.one_hot(tokens, V)
-    output, _, gradients = vector_jacobian_product(logits, [h, context], seeds)
+    output, _, gradients = run_once(
+        lambda *parts: vector_jacobian_product(logits, parts, seeds), h, context
+    )
     for part, of_part, gradient in zip(found, (h, context), gradients, strict=True):
         np.testing.assert_allclose(part, of_part * gradient, rtol=1e-4, atol=1e-5)
     # Relevance is conserved but for the bias and the stabilizers.
@@ -219,7 +225,7 @@ def test_function_words_and_special_tokens_stay_as_they_are():
     inputs, *_ = random_batch()
     for content in (captioner.is_content, 0 * captioner.is_content):
         captioner.is_content = content
-        logits, places, weighed = captioner(inputs)
+        logits, places, weighed = run_once(captioner, inputs)
         tokens, same = np.argmax(logits, -1), np.take_along_axis
         logits = same(np.array(logits), np.array(places)[..., None], 1)
         tokens = same(tokens, np.array(places), 1)
@@ -317,7 +323,7 @@ def test_lambda_1_is_plain_training(decoder):
     trained = []
     for kind in (LRPInferenceCaptioner, Captioner):
         captioner = compiled(build(kind, decoder=decoder, lrp_lambda=1.0))
-        logs = [captioner.train_on_batch(*random_batch(seed)) for seed in range(3)]
+        logs = [captioner.train_on_batch(*random_batch(seed)) for seed in range(2)]
         trained.append((logs, [weight.numpy() for weight in captioner.decoder.weights]))
     (logs, weights), (plain_logs, plain_weights) = trained
     np.testing.assert_allclose(logs, plain_logs, rtol=1e-6)
@@ -382,13 +388,14 @@ def test_pixel_weights_are_trained_with_and_change_little():
 def start(quick, data_dir, tmp_path_factory):
     """A plain run to go on from."""
     run = tmp_path_factory.mktemp("start") / "run"
-    assert train.main(arguments_of(data_dir, run, epochs=3)) == 0
+    assert train.main(arguments_of(data_dir, run, epochs=1)) == 0
     return run
 
 
-def tune_arguments(data_dir, run, start, *settings) -> list[str]:
+def tune_arguments(data_dir, run, start, *settings, epochs=2) -> list[str]:
     paths = resume_arguments(data_dir, run)[:-1]
-    fields = ["learning_rate=0.01", "epochs=2", "label_smoothing=0.1", *settings]
+    fields = ["learning_rate=0.01", "label_smoothing=0.1", f"epochs={epochs}"]
+    fields += ["images_per_batch=8", *settings]  # a step for each epoch
     objective = ["--objective", "lrp_inference"]
     return [*paths, "--from", str(start), *objective, "--set", *fields]
 
@@ -419,7 +426,7 @@ def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):
     histories = []
     for name in ("lrp_inference", "cross_entropy"):
         run = tmp_path / name
-        arguments = tune_arguments(data_dir, run, start, "lrp_lambda=1")
+        arguments = tune_arguments(data_dir, run, start, "lrp_lambda=1", epochs=1)
         arguments[arguments.index("lrp_inference")] = name
         assert train.main(arguments) == 0
         histories.append(read_history(run))
@@ -431,6 +438,10 @@ def test_lambda_1_is_a_plain_run(data_dir, start, tmp_path):
 def test_the_benchmark_compares_in_one_run(monkeypatch, capsys):
     monkeypatch.setattr(training_step, "GRID", (4, 5))
     monkeypatch.setattr(training_step, "CHANNELS", 7)
+    monkeypatch.setattr(training_step, "NUM_WORDS", V)
+    monkeypatch.setattr(training_step, "CAPTION_WORDS", 4)
+    monkeypatch.setattr(lrp_inference_step, "VOCABULARY", tiny_captioner().vocabulary)
+    monkeypatch.setattr(lrp_inference_step, "NUM_IMAGES", 2)
     options = ["--mode", "mean", "--words", "1", "--rounds", "1"]
     assert lrp_inference_step.main(options) == 0
     _, head, *rows = capsys.readouterr().out.splitlines()

@@ -11,7 +11,7 @@ from dataset.scenes import __main__ as script
 from models.captioner import load_captioner
 
 NUM_IMAGES = {"train": 44, "dev": 2, "test": 1}
-SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=2")
+SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=1")
 
 
 @pytest.mark.parametrize("name", ["flickr30k", "coco2017"])
@@ -34,7 +34,7 @@ def test_a_preset_trains_resumes_captions_and_scores(
     output = capsys.readouterr().out.splitlines()
     assert output[-1] == str(run)
     with (run / "history.csv").open(newline="") as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0"]
     scores = json.loads((run / "scores.json").read_text())["dev"]
     assert {"bleu_4", "cider", "rouge_l"} <= set(scores)
     captioner = load_captioner(run)

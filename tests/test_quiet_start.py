@@ -1,4 +1,8 @@
-"""A script says what it has to say, and its backend says nothing."""
+"""A script says what it has to say, and its backend says nothing.
+
+`tests/test_imports.py` shows that this holds whatever is imported first, and
+`tests/test_wheel.py` that it holds for the library.
+"""
 
 import os
 import subprocess
@@ -7,37 +11,37 @@ from pathlib import Path
 
 import pytest
 
+from keras_lrp import silence
+
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = "example_images: left out are other files ("
-MISSING = ["--model", "nothing"]
-SCORED = [*MISSING, "--dataset", "scenes", "--data-dir", "nowhere"]
-TRAINED = ["--run", "nowhere/run", "--data-dir", "nowhere", "--config", "scenes"]
+CONVERT = ["-m", "models.convert_original", "nothing.h5", "--vocabulary", "none.json"]
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments"),
+    ("name", "arguments"),
     [
-        (["explain_image.py"], ["photo.jpg", *MISSING]),
-        (["inference.py"], ["--images", str(ROOT / "example_images"), *MISSING]),
-        (["evaluate_bbox.py"], SCORED),
-        (["train.py"], TRAINED),
-        (
-            ["-m", "models.convert_original"],
-            ["nothing.h5", "--vocabulary", "none.json"],
-        ),
+        ("explain_image.py", ["explain_image.py", "photo.jpg", "--model", "nothing"]),
+        ("models.convert_original", CONVERT),
     ],
 )
-def test_only_the_scripts_own_words_are_seen(script, arguments, tmp_path):
-    hidden = {"KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"}
-    environment = {k: v for k, v in os.environ.items() if k not in hidden}
-    name = script[-1]
-    command = [sys.executable, *script, *arguments]
-    if "--run" not in arguments:
-        command += ["--output", str(tmp_path / "out.json")]
+def test_only_the_scripts_own_words_are_seen(name, arguments, tmp_path):
+    hidden = {"KERAS_BACKEND", silence.LEVEL}
     found = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, *arguments, "--output", tmp_path / "out.json"],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in hidden},
+        capture_output=True,
+        text=True,
     )
     assert found.returncode == 2 and found.stdout == ""
-    lines = [line for line in found.stderr.splitlines() if LEFT_OUT not in line]
+    lines = found.stderr.splitlines()
     assert lines and lines[0].startswith(f"{name}: "), lines
     assert not any("oneDNN" in line or "WARNING" in line for line in lines)
+
+
+def test_what_the_user_sets_stays(monkeypatch):
+    assert not silence.is_wanted()  # Keras is imported already
+    monkeypatch.delitem(sys.modules, "keras")
+    for level, is_wanted in (("0", False), ("1", True)):
+        monkeypatch.setenv(silence.LEVEL, level)
+        assert silence.is_wanted() is is_wanted

@@ -14,7 +14,7 @@ from conftest import IS_DOUBLE, REFERENCE, SHARED, set_precision
 from keras import ops
 from tiny_published import CONFIGS, random_arrays
 
-from keras_lrp.backend import vector_jacobian_product
+from keras_lrp.backend import compiled, run_once, vector_jacobian_product
 from keras_lrp.operations import RELEVANCE_RULES, Operations
 from models.published.array_files import read_arrays
 from models.published.families import FAMILIES
@@ -55,23 +55,37 @@ def golden(name):
     return network_of(family, arrays=read_arrays(folder), config=config), numbers
 
 
-def logits_of(network, operations, pixels, embedded):
+def decoded(network, operations, pixels, embedded):
     """What follows each token of a caption of one image: (T, V)."""
     tokens, _ = network.encoder.run(operations, pixels)
     memory = network.decoder.project(operations, tokens)
     return network.decoder.decode(operations, memory, embedded).logits[0]
 
 
+def logits_of(network, operations, *arrays):
+    """The same, of a network that is asked once."""
+    return run_once(lambda *arrays: decoded(network, operations, *arrays), *arrays)
+
+
+def slopes_of(network, operations, pixels, embedded, step, token):
+    """A logit, and its gradients with respect to pixels and to what was read."""
+    logit, _, gradients = run_once(
+        lambda *arrays: vector_jacobian_product(
+            lambda p, e: (decoded(network, operations, p, e)[step, token], ()),
+            arrays,
+            ops.ones_like,
+        ),
+        *(pixels, embedded),
+    )
+    return float(logit), *map(np.asarray, gradients)
+
+
 def explained(network, operations, pixels, embedded, step, token):
     """The relevance of pixels and of what was read for one logit."""
-    logits, _, gradients = vector_jacobian_product(
-        lambda p, e: (logits_of(network, operations, p, e)[step, token], ()),
-        [pixels, embedded],
-        ops.ones_like,
-    )
+    logit, *gradients = slopes_of(network, operations, pixels, embedded, step, token)
     pairs = zip((pixels, embedded), gradients, strict=True)
-    of_pixels, of_words = (np.asarray(x) * np.asarray(slope) for x, slope in pairs)
-    return float(logits), of_pixels[0], of_words.sum(-1)[0, 0]
+    of_pixels, of_words = (np.asarray(x) * slope for x, slope in pairs)
+    return logit, of_pixels[0], of_words.sum(-1)[0, 0]
 
 
 def read(network, tokens):
@@ -119,15 +133,20 @@ def test_captions_equal_the_references(name, beam_size):
     end = (network.end,)
     network.decoder.longest = 12
     generation = Generation(name, network.start, end, network.padding, max_tokens=12)
-    tokens, _ = network.encoder.run(PLAIN, ops.convert_to_tensor(numbers["pixels"]))
+    pixels = ops.convert_to_tensor(numbers["pixels"])
+    tokens = encode(network, pixels)
     found = search(*stepping(network, tokens, beam_size), 1, beam_size, generation)
     written = found.tokens[0, 0]
     expected = numbers["greedy" if beam_size == 1 else "beam"][1:]
     if name == "git":
         embedded = read(network, written)[None, None]
-        pixels = ops.convert_to_tensor(numbers["pixels"])
         expected = ops.argmax(logits_of(network, PLAIN, pixels, embedded), -1)
     np.testing.assert_array_equal(written, expected)
+
+
+def encode(network, pixels):
+    """The tokens of images."""
+    return run_once(lambda pixels: network.encoder.run(PLAIN, pixels)[0], pixels)
 
 
 def stepping(network, tokens, beam_size):
@@ -139,6 +158,7 @@ def stepping(network, tokens, beam_size):
         found = decoder.decode(PLAIN, memory, decoder.embed(last)[:, :, None], state)
         return found.logits, found.state
 
+    step = compiled(step)
     return step, decoder.initial_state(int(tokens.shape[0]), beam_size)
 
 
@@ -151,23 +171,30 @@ def test_all_steps_at_once_equal_step_by_step(family):
     generator = np.random.default_rng(1)
     pixels = generator.normal(size=(B, 32, 32, 3)).astype("float32")
     tokens = generator.integers(0, decoder.vocabulary_size, (B, N, T)).astype("int32")
-    features, _ = network.encoder.run(PLAIN, ops.convert_to_tensor(pixels))
-    memory = decoder.project(PLAIN, features)
-    whole = decoder.decode(PLAIN, memory, decoder.embed(tokens))
+    memory = decoder.project(PLAIN, encode(network, pixels))
+    whole = decode(decoder, memory, tokens)
     logits = ops.convert_to_numpy(whole.logits).reshape(B, N, T, -1)
     state, start = decoder.initial_state(B, N), 0
     for length in (1, 3, 1):
-        part = decoder.embed(tokens[:, :, start : start + length])
-        found = decoder.decode(PLAIN, memory, part, state)
+        found = decode(decoder, memory, tokens[:, :, start : start + length], state)
         state, expected = found.state, logits[:, :, start : start + length]
         got = ops.convert_to_numpy(found.logits).reshape(expected.shape)
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
         start += length
-    one = decoder.project(PLAIN, network.encoder.run(PLAIN, pixels[1:])[0])
-    alone = decoder.decode(PLAIN, one, decoder.embed(tokens[1:, 2:])).logits[0]
+    one = decoder.project(PLAIN, encode(network, pixels[1:]))
+    alone = decode(decoder, one, tokens[1:, 2:]).logits[0]
     np.testing.assert_allclose(alone, logits[1, 2], rtol=1e-4, atol=1e-4)
     assert whole.attention["last"].shape == (B, N * T, 5)
     assert (np.asarray(whole.attention["mean"]).sum(-1) <= 1 + 1e-5).all()
+
+
+def decode(decoder, memory, tokens, state=None):
+    """What follows each token, and the state after them."""
+
+    def run(memory, tokens):
+        return decoder.decode(PLAIN, memory, decoder.embed(tokens), state)
+
+    return run_once(run, memory, tokens)
 
 
 def random_case(family):
@@ -197,12 +224,13 @@ def test_cp_lrp_shares_out_the_logit(family, double):
     def explained_logit(pixels, embedded, *values):
         mapping = list(zip(known, values, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            logits = logits_of(network, rules, pixels, embedded)
+            logits = decoded(network, rules, pixels, embedded)
         return logits[step, int(tokens[step])], ()
 
     inputs = [pixels, embedded, *(variable.value for variable in known)]
-    logit, _, gradients = vector_jacobian_product(
-        explained_logit, inputs, ops.ones_like
+    logit, _, gradients = run_once(
+        lambda *inputs: vector_jacobian_product(explained_logit, inputs, ops.ones_like),
+        *inputs,
     )
     pairs = zip(inputs, gradients, strict=True)
     shares = [(np.asarray(x) * np.asarray(slope)).sum() for x, slope in pairs]
@@ -215,11 +243,7 @@ def test_cp_lrp_shares_out_the_logit(family, double):
 def test_the_gradient_is_the_slope_of_the_logit(family, double):
     network, pixels, tokens, embedded = random_case(family)
     step, token = T - 1, int(tokens[-1])
-    _, _, (slopes, of_words) = vector_jacobian_product(
-        lambda p, e: (logits_of(network, PLAIN, p, e)[step, token], ()),
-        [pixels, embedded],
-        ops.ones_like,
-    )
+    _, *slopes = slopes_of(network, PLAIN, pixels, embedded, step, token)
     generator = np.random.default_rng(4)
     size = 1e-5 if IS_DOUBLE else 1e-2
     directions = [generator.normal(size=x.shape) for x in (pixels, embedded)]
@@ -230,10 +254,7 @@ def test_the_gradient_is_the_slope_of_the_logit(family, double):
             for x, d in zip((pixels, embedded), directions, strict=True)
         ]
         ends.append(float(logits_of(network, PLAIN, *moved)[step, token]))
-    slope = sum(
-        (np.asarray(found) * d).sum()
-        for found, d in zip((slopes, of_words), directions, strict=True)
-    )
+    slope = sum((found * d).sum() for found, d in zip(slopes, directions, strict=True))
     expected = (ends[0] - ends[1]) / (2 * size)
     assert slope == pytest.approx(expected, rel=1e-5 if IS_DOUBLE else 0.05)
 

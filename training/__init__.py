@@ -1,3 +1,3 @@
 """What `train.py` puts together: the start of a run, its data and its callbacks."""
 
-import stopping  # noqa: F401
+import quiet_start  # noqa: F401

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from files.messages import DAMAGE, FileError, reason_of
+from files.messages import DAMAGE, FileError, printable, reason_of
 from files.reading import damaged, read_numbers
 from files.writing import write_whole
 from models.captioner import Captioner
@@ -65,7 +65,7 @@ class Validation(keras.callbacks.Callback):
                 write_captions(self.folder, images, captions)
         print(f"{MONITOR} {logs[MONITOR]:.4f}, best {self.best:.4f}")
         for image, caption in zip(images[:NUM_SAMPLES], captions, strict=False):
-            print(f"  {image.path.name}: {caption}")
+            print(printable(f"  {image.path.name}: {caption}"))
 
 
 class Progress(keras.callbacks.ProgbarLogger):

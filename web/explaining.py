@@ -9,8 +9,8 @@ from dataset.images import ImageError, Photograph, open_image
 from files.pictures import shrunk
 from files.values import optional, record, text, whole
 from models import METHODS, BaseCaptioner, Caption, explain_encoded
+from models.explainers.choices import refuse_methods
 from models.explainers.explain import known_tokens
-from models.explainers.methods import refuse_methods
 from report import photo_record, report_page
 from report.html_report import LONGEST_SIDE
 from report.wording import METHOD_LABELS

@@ -12,6 +12,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 from keras import ops

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from command_line import ANEW, make_parser, run_script
+from command_line import ANEW, make_parser, print_paths, run_script
 from dataset.scenes.captions import WORDINGS
 from dataset.scenes.evidence import write_evidence_scenes
 from dataset.scenes.other_layouts import write_like_coco2017, write_like_flickr30k
@@ -64,7 +64,7 @@ def render(arguments: argparse.Namespace) -> Path:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
-    return run_script("dataset.scenes", lambda: print(render(parse(argv))), ANEW)
+    return run_script("dataset.scenes", lambda: print_paths(render(parse(argv))), ANEW)
 
 
 if __name__ == "__main__":

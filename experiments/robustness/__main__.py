@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import quiet_start  # noqa: F401
 from command_line import ANEW, make_parser, not_negative, positive, run_script
 from experiments.robustness.faults import Disturbed, try_faults
 from experiments.robustness.inputs import Tally, try_inputs

@@ -11,6 +11,7 @@ import keras
 from config import Config, choose
 from dataset.images import IMAGE_SIZE
 from files.hdf5 import check_weights
+from files.messages import reason_of
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
 from models.encoders.vision_transformer import build_small, find_transformer
 from models.weights import check_finite
@@ -78,6 +79,16 @@ ENCODERS = {
 }
 
 
+def _why(weights: str | Path | None, encoder: str, error: Exception) -> str:
+    """Returns why an encoder's weights cannot be loaded, in words of ours."""
+    path, reason = Path(str(weights)), reason_of(error).rstrip(".")
+    if str(weights) in ("None", "imagenet"):
+        return reason
+    if not path.is_file():
+        return "it is a folder" if path.is_dir() else "there is no such file"
+    return f"the file does not fit {encoder} without its classifier ({reason})"
+
+
 def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Model:
     """Builds the encoder up to its last feature map.
 
@@ -107,10 +118,10 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
             input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
         )
     except Exception as error:  # nothing narrower comes from a failed download
-        reason = " ".join(str(error).split())
         raise ValueError(
-            f"The encoder's weights {str(weights)!r} cannot be loaded: {reason} "
-            "Name a file of them with --encoder-weights."
+            f"The encoder's weights {str(weights)!r} cannot be loaded: "
+            f"{_why(weights, config.encoder, error)}. Name a file of them with "
+            "--encoder-weights."
         ) from error
     if weights is not None:
         check_finite(base, weights)

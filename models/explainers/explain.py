@@ -8,15 +8,11 @@ import numpy as np
 from dataset.images import open_image
 from dataset.vocabulary import SPECIAL_TOKENS, START
 from models.base_captioner import BaseCaptioner, EncodedImage
+from models.explainers.choices import choose_ways, refuse_methods
 from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.difference import align, check_difference, spans_of, subtract
 from models.explainers.explanation import PRECISION, Explanation
-from models.explainers.methods import (
-    METHODS,
-    Method,
-    choose_ways,
-    refuse_methods,
-)
+from models.explainers.methods import METHODS, Method
 from models.explainers.spans import Spans, find_spans, read_wanted
 from models.generation.beam_search import check_search
 from models.sentence import Sentence
@@ -48,6 +44,7 @@ def explain(
         words: Explain only these words of the caption; all if None. Those that the
             caption lacks are left out, with a warning.
         contrast: Explain why each word and not this one: the difference of the logits.
+            Where the caption has this word, it is left out, with a warning.
         beam_size: Of the search for the caption; the captioner's own if None.
         lrp_preset: The encoder's rules in the method lrp, one of LRP_PRESETS; None for
             the paper's, and for encoders that follow the decoder's.
@@ -68,8 +65,8 @@ def explain(
         ImageError: It cannot be read as an image.
         ValueError: The method is unknown, no word is in the caption, a word is not in
             the vocabulary, there is nothing to explain, a phrase is to be contrasted,
-            the captions do not differ, or the precision is that of none of the
-            methods.
+            the captions do not differ, or rules or a precision are taken by none of
+            the methods.
     """
     return explain_each(
         captioner,
@@ -128,6 +125,8 @@ def explain_each(
         other = known_tokens(captioner, against)
         return _explain_difference(captioner, encoded, (tokens, other), methods, *ways)
     spans = find_spans(read, wanted, sentence)
+    if contrast is not None and (spans.lengths == 1).all():
+        spans = _contrasted(captioner, read, spans, contrast)
     return explain_encoded(captioner, encoded, tokens, spans, methods, contrast, *ways)
 
 
@@ -285,3 +284,26 @@ def known_tokens(captioner: BaseCaptioner, text: str) -> np.ndarray:
     if not isinstance(text, str):
         raise ValueError(f"A caption must be a text; received {text!r}.")
     return captioner.read_text(text)
+
+
+def _contrasted(
+    captioner: BaseCaptioner, sentence: Sentence, spans: Spans, contrast: str
+) -> Spans:
+    """Leaves out the words that begin as the one that they are contrasted with."""
+    steps = spans.steps
+    places, rows = sentence.places(steps)
+    first = sentence.tokens[places[np.diff(rows, prepend=-1) > 0]]
+    can_be = first != captioner.first_token(contrast)
+    kept, left_out = steps[can_be], steps[~can_be]
+    if not len(kept):
+        raise ValueError(
+            f"{contrast!r} cannot be contrasted with itself. Contrast another word."
+        )
+    if len(left_out):
+        logging.warning(
+            "%s of the caption %r cannot be contrasted with %r and is left out; the "
+            "other words are explained.",
+            ", ".join(repr(sentence.words[step]) for step in left_out),
+            *(sentence.text, contrast),
+        )
+    return Spans.of(kept)

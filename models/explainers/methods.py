@@ -1,13 +1,11 @@
 """The methods of explanation: from a decoder's stage to relevance of the pixels."""
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_lrp import PRECISIONS
 from keras_lrp.operations import RELEVANCE_RULES, GradientOperations, Operations
 from models.base_captioner import BaseCaptioner
 from models.captioner import LRP_PRESETS
@@ -21,11 +19,10 @@ from models.explainers.encoder_stage import (
 )
 from models.explainers.explanation import PRECISION
 from models.explainers.occlusion import occlude_image, occlude_words
-from models.explainers.rules import Rules, choose_rules
+from models.explainers.rules import Rules
 
 RELEVANCE = RELEVANCE_RULES["epsilon"]
 GRADIENT = GradientOperations()
-ALL = "all"  # stands for every method but the extras
 LRP_PRESET = LRP_PRESETS[0]  # the paper's
 
 
@@ -103,15 +100,21 @@ class Method:
 
     def under(self, rules: Rules, precision: str = PRECISION) -> "Method":
         """Returns the method with a precision, and LRP with the rules."""
-        chosen = {"precision": self.precision_of(precision)}
+        chosen = self.own(precision=precision)
         if self.is_balanced:
             chosen["operations"] = RELEVANCE_RULES[rules.decoder]
             chosen["preset"] = rules.encoder
         return replace(self, **chosen)
 
-    def precision_of(self, asked: str) -> str:
-        """Returns the precision of its way back, which it takes or not."""
-        return asked if self.passes_encoder else PRECISION
+    def takes(self, choice: str) -> bool:
+        """Tells whether it takes lrp_preset, decoder_rules or precision."""
+        if choice == "precision":
+            return self.passes_encoder
+        return self.is_balanced and (self.passes_encoder or choice == "decoder_rules")
+
+    def own(self, **choices) -> dict:
+        """Returns those of the choices that it takes."""
+        return {name: choice for name, choice in choices.items() if self.takes(name)}
 
 
 def choose_method(name: str) -> Method:
@@ -125,101 +128,6 @@ def choose_method(name: str) -> Method:
             f"Unknown method {name!r}; expected one of {', '.join(METHODS)}."
         )
     return METHODS[name]
-
-
-def choose_methods(names: str, captioner: BaseCaptioner) -> list[str]:
-    """Returns the methods of "lrp,attention"; of "all", those that fit but the extras.
-
-    Raises:
-        ValueError: There is no such method, or it has no meaning for the captioner.
-    """
-    fitting = [name for name, m in METHODS.items() if not m.misfit(captioner)]
-    fast = [name for name in fitting if name not in EXTRAS]
-    meant = [fast if name == ALL else [name] for name in split_methods(names)]
-    chosen = list(dict.fromkeys(itertools.chain(*meant)))
-    refuse_methods(chosen, captioner)
-    return chosen
-
-
-def split_methods(names: str) -> list[str]:
-    """Returns the names in "lrp,attention"; "all" stays as it is.
-
-    Raises:
-        ValueError: There is no such method.
-    """
-    split = [name.strip() for name in names.split(",")]
-    for name in split:
-        if name != ALL:
-            choose_method(name)
-    return split
-
-
-def refuse_methods(names: Sequence[str], captioner: BaseCaptioner) -> None:
-    """Refuses methods that are unknown or have no meaning for a captioner.
-
-    Raises:
-        ValueError: Which method, and the way out.
-    """
-    for name in names:
-        reason = choose_method(name).misfit(captioner)
-        if reason:
-            raise ValueError(f"The method {name} {reason}. Choose another method.")
-
-
-def choose_ways(
-    captioner: BaseCaptioner,
-    names: Sequence[str],
-    lrp_preset: str | None = None,
-    decoder_rules: str | None = None,
-    precision: str = PRECISION,
-) -> tuple[Rules, dict[str, Method]]:
-    """Returns the rules of a captioner, and methods by name that follow them.
-
-    Args:
-        captioner: The model.
-        names: From METHODS.
-        lrp_preset: See `choose_rules`; counts in the method lrp alone.
-        decoder_rules: See `choose_rules`; counts in LRP alone.
-        precision: One of PRECISIONS; counts in methods that pass the encoder.
-
-    Raises:
-        ValueError: One is unknown, or has no meaning for the captioner or the methods.
-    """
-    rules = choose_rules(captioner, lrp_preset, decoder_rules)
-    methods = {name: choose_method(name) for name in names}
-    refuse_precision(captioner, names, precision)
-    return rules, {
-        name: method.under(rules, precision) for name, method in methods.items()
-    }
-
-
-def refuse_precision(
-    captioner: BaseCaptioner, names: Sequence[str], precision: str
-) -> None:
-    """Refuses a precision that is unknown, or that nothing is computed in.
-
-    Raises:
-        ValueError: Why, and the way out.
-    """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"Unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}."
-        )
-    if precision == PRECISION:
-        return
-    if not captioner.encoder_presets:
-        raise ValueError(
-            f"The precision {precision} is one of the way back through convolutional "
-            f"encoders; that of {captioner.config.decoder} is none. Leave the "
-            "precision out."
-        )
-    passing = [name for name, method in METHODS.items() if method.passes_encoder]
-    if not set(passing) & set(names):
-        raise ValueError(
-            f"The precision {precision} is one of the way back through the encoder, "
-            f"which only {', '.join(passing)} take; received {', '.join(names)}. Leave "
-            "the precision out, or add one of these methods."
-        )
 
 
 def _lrp(captioner, encoder_input, stage: DecoderStage, method: Method) -> Maps:

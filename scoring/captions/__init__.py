@@ -1,6 +1,5 @@
 """Scores of captions against references, by the official COCO tools."""
 
-import contextlib
 import functools
 import http.client
 import logging
@@ -14,7 +13,6 @@ from pathlib import Path
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.cider.cider_scorer import precook
-from pycocoevalcap.meteor.meteor import Meteor
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.spice import get_stanford_models as spice_models
 from pycocoevalcap.spice.spice import Spice
@@ -27,6 +25,7 @@ from scoring.caption_texts import (
     ptb_tokenize,
 )
 from scoring.java import has_java, java_version
+from scoring.meteor import METEOR
 
 logger = logging.getLogger(__name__)
 SPICE_JAVA = range(8, 15)  # Java 15 dropped the JavaScript engine that SPICE calls
@@ -51,21 +50,10 @@ def _bleu(references, candidates) -> dict[str, float]:
 def _meteor(references, candidates) -> dict[str, float]:
     references = {key: _without_bars(texts) for key, texts in references.items()}
     candidates = {key: _without_bars(texts) for key, texts in candidates.items()}
-    meteor = Meteor()
     try:
-        score, _ = meteor.compute_score(references, candidates)
-    except (OSError, ValueError) as error:
-        meteor.meteor_p.kill()
-        reason = meteor.meteor_p.stderr.read().decode(errors="replace").strip()
-        raise MetricError(f"its Java process failed ({reason or error}).") from error
-    finally:
-        if meteor.lock.locked():  # else its end would wait for the lock forever
-            meteor.lock.release()
-        with contextlib.suppress(OSError):
-            meteor.meteor_p.stdin.close()
-        meteor.meteor_p.stdout.close()
-        meteor.meteor_p.stderr.close()
-    return {"meteor": score}
+        return {"meteor": METEOR.score(references, candidates)}
+    except ChildProcessError as error:
+        raise MetricError(f"its Java process failed ({error}).") from error
 
 
 def _without_bars(texts: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from command_line import (
     fill_options,
     make_parser,
     not_negative,
+    print_paths,
     run_script,
     split_names,
 )
@@ -73,7 +74,7 @@ def run(options: ExportOptions) -> None:
     """Exports; prints the scores and the folder."""
     check_metrics(options.metrics)
     print(*score_lines(export(options, score_defined)), sep="\n")
-    print(options.output)
+    print_paths(options.output)
 
 
 def main(argv: list[str] | None = None) -> int:
