@@ -1,6 +1,7 @@
 """Tiny models, a tiny dataset and where the reference numbers lie."""
 
 import contextlib
+import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +46,12 @@ CAPTIONS = (
 )
 CONVOLUTIONAL = [name for name in ENCODERS if name != "vision_transformer"]
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
+
+
+def pytest_collection_finish():
+    """Keeps all that was imported out of what is searched for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,11 +9,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from conftest import IS_TENSORFLOW, tiny_captioner
+from conftest import IS_JAX, IS_TENSORFLOW, tiny_captioner
 from keras import ops
 
 from keras_lrp import backend
-from keras_lrp.backend import compiled, vector_jacobian_product
+from keras_lrp.backend import (
+    compiled,
+    is_traced,
+    run_once,
+    vector_jacobian_product,
+)
 
 pytestmark = pytest.mark.compiled
 
@@ -48,6 +53,22 @@ def test_weights_are_read_at_every_call():
     np.testing.assert_array_equal(function(x), [[11]])
     layer.kernel.assign([[0.0], [1.0]])
     np.testing.assert_array_equal(function(x), [[4]])
+
+
+def test_what_runs_once_is_compiled_on_jax_alone():
+    layer = keras.layers.Dense(1, use_bias=False)
+    layer.build((None, 2))
+    layer.kernel.assign([[1.0], [2.0]])
+    traced = []
+
+    def double(x):
+        traced.append(is_traced(x))
+        return 2.0 * layer(x)
+
+    x = ops.convert_to_tensor(np.float32([[3, 4]]))
+    found = run_once(double, x, model=layer)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), [[22]])
+    assert traced == [IS_JAX]
 
 
 def test_results_can_be_read_as_arrays():
