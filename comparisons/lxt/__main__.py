@@ -13,6 +13,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 

@@ -15,6 +15,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import keras
 import numpy as np
 

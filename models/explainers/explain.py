@@ -1,5 +1,6 @@
 """Why the captioner wrote each word: the public face of all explanation methods."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
