@@ -14,7 +14,7 @@ ROOMS = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {
     path.stem for path in ROOT.glob("*.py")
 }
 ALLOWED = {
-    "dataset": {"config", "dataset", "files", "quiet_start", "stopping"},
+    "dataset": {"config", "dataset", "files", "keras_lrp", "quiet_start", "stopping"},
     "evaluation": {"dataset", "evaluation"},
 }
 

@@ -425,10 +425,11 @@ def shipped(request):
 
 
 def assert_balanced(e):
-    """Most of a logit reaches words and image."""
+    """All of a logit is told; in LSTMs most of it reaches words and image."""
     given = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
     np.testing.assert_allclose(given, e.logits, rtol=1e-3, atol=1e-3)
-    assert np.abs(e.lost).max() < 0.5 * np.abs(e.logits).max()
+    if e.decoder_rules == "epsilon":  # the softmax of a Transformer keeps a part
+        assert np.abs(e.lost).max() < 0.5 * np.abs(e.logits).max()
 
 
 @pytest.mark.shipped

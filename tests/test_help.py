@@ -9,7 +9,7 @@ import pytest
 from command_line import WHOLE, make_parser
 
 ROOT = Path(__file__).parents[1]
-NO_COMMANDS = ("tests", "cache", "runs", "shared", "worker.py")
+NO_COMMANDS = ("tests", "cache", "runs", "shared", "worker.py", "cost_worker.py")
 METHOD_COMMANDS = (
     "benchmarks.evaluation",
     "evaluate_bbox",

@@ -555,7 +555,7 @@ def test_index_leads_to_every_report(tmp_path):
     links = [value for tag, name, value in Page(text).attributes if name == "href"]
     assert links == ["1/report.html", "a%22b/report.html"]
     assert MALICIOUS not in text and "<b>" not in text and "a dog" in text
-    assert f"runs/&lt;b&gt; {DOT} mean probability of the words 50 %" in text
+    assert f"captioner &lt;b&gt; {DOT} mean probability of the words 50 %" in text
 
 
 def test_chosen_words_lie_at_their_place(tmp_path):
