@@ -1,1 +1,0 @@
-"""Seeks better relevance among variants of LRP."""
