@@ -173,7 +173,7 @@ def test_the_caption_is_written_as_the_beam_finds_it(client, captioners, tmp_pat
     key = send(client)
     events = ask(client, "/caption", key)
     written = [event["caption"] for event in events if "caption" in event]
-    assert events[0] == {"waiting": 0}
+    assert {"waiting": 0} in events
     assert written[-1] == expected.text and len(written[-1].split()) > 2
     assert [len(text.split()) for text in written[:3]] == [1, 2, 3]
     done = events[-1]["done"]
@@ -182,7 +182,8 @@ def test_the_caption_is_written_as_the_beam_finds_it(client, captioners, tmp_pat
     names = [method["name"] for method in done["methods"]]
     assert "lrp" in names and "occlusion" in names and "attention_rollout" not in names
     again = ask(client, "/caption", key)
-    assert again[-1] == events[-1] and len(again) == 2, "it is not searched again"
+    assert again[-1] == events[-1]
+    assert not any("caption" in event for event in again), "it is not searched again"
 
 
 @pytest.mark.parametrize("contrast", [None, "cat"])
