@@ -10,7 +10,7 @@ DATA_DIR/scenes.json                      the parameters it was rendered with
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,18 +123,50 @@ def write_scenes(
         DatasetError: The folder holds other files or scenes, or is a file.
         ValueError: A split is unknown or its number of images is out of range.
     """
+    chosen = {}
+    if bias is not None:
+        chosen["bias"] = dataclasses.asdict(bias)
+    if wordings is not None:
+        chosen["wordings"] = list(wordings)
+
+    def write(folder: Path, num_images: Mapping[str, int]) -> None:
+        _write_splits(folder, num_images, seed, bias, wordings)
+
+    drawn = {"version": VERSION, "seed": seed}
+    return render_whole(data_dir, num_images, drawn, chosen, write)
+
+
+def render_whole(
+    data_dir: str | Path,
+    num_images: Mapping[str, int],
+    drawn: Mapping,
+    chosen: Mapping,
+    write: Callable[[Path, Mapping[str, int]], None],
+) -> Path:
+    """Renders into a folder, or keeps it if it is there already.
+
+    Args:
+        data_dir: See `write_scenes`.
+        num_images: See `write_scenes`.
+        drawn: The version and the seed.
+        chosen: All else that the pictures depend on.
+        write: Fills a folder with these numbers of images.
+
+    Returns:
+        The folder. It appears whole or not at all.
+
+    Raises:
+        DatasetError: The folder holds other files or scenes, or is a file.
+        ValueError: A split is unknown or its number of images is out of range.
+    """
     data_dir = Path(data_dir).absolute()
     check_num_images(num_images)
     num_images = {split: num_images[split] for split in SPLITS if split in num_images}
-    parameters = {"version": VERSION, "seed": seed, "num_images": num_images}
-    if bias is not None:
-        parameters["bias"] = dataclasses.asdict(bias)
-    if wordings is not None:
-        parameters["wordings"] = list(wordings)
-    if is_written(data_dir, parameters):
+    parameters = {**drawn, "num_images": num_images, **chosen}
+    if _is_written(data_dir, parameters):
         return data_dir
     with whole_folder(data_dir) as part:
-        _write_splits(part, num_images, seed, bias, wordings)
+        write(part, num_images)
         (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
     return data_dir
 
@@ -151,7 +183,7 @@ def check_num_images(num_images: Mapping[str, int]) -> None:
         raise ValueError("num_images is empty; expected such as {'train': 800}.")
 
 
-def is_written(data_dir: Path, parameters: dict) -> bool:
+def _is_written(data_dir: Path, parameters: dict) -> bool:
     """Tells whether a folder holds the scenes of these parameters.
 
     Raises:

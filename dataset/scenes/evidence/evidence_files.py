@@ -8,7 +8,6 @@ Parts of a picture have the numbers that its file in `objects` shows: 0 is the g
 the badge, 2 and more are the objects.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,15 @@ from dataset.scenes.evidence.plans import Plan, compose_plan, render_plan
 from dataset.scenes.evidence.told_words import ABOUT, ToldWord, sentence, tell
 from dataset.scenes.scenes import (
     ANEW,
-    SPLITS,
-    check_num_images,
-    is_written,
     read_parts,
     read_scenes,
+    render_whole,
     scene_seed,
     write_scene,
 )
 from files import values
 from files.reading import read_json
-from files.writing import whole_folder, write_json, write_lines
+from files.writing import write_json, write_lines
 
 VERSION = 1  # raised whenever the same seed gives another picture
 TEST, EDITS = "test", "edits"
@@ -111,17 +108,12 @@ def write_evidence_scenes(
         DatasetError: The folder holds other files or scenes, or is a file.
         ValueError: A split is unknown or its number of images is out of range.
     """
-    data_dir = Path(data_dir).absolute()
-    check_num_images(num_images)
-    num_images = {split: num_images[split] for split in SPLITS if split in num_images}
-    parameters = {"evidence": VERSION, "seed": seed, "num_images": num_images}
-    parameters["by_badge"] = by_badge
-    if is_written(data_dir, parameters):
-        return data_dir
-    with whole_folder(data_dir) as part:
-        _write_splits(part, num_images, seed, by_badge)
-        (part / "scenes.json").write_text(json.dumps(parameters) + "\n", "utf-8")
-    return data_dir
+
+    def write(folder: Path, num_images: Mapping[str, int]) -> None:
+        _write_splits(folder, num_images, seed, by_badge)
+
+    drawn = {"evidence": VERSION, "seed": seed}
+    return render_whole(data_dir, num_images, drawn, {"by_badge": by_badge}, write)
 
 
 def read_evidence(data_dir: str | Path, split: str) -> list[EvidenceScene]:
