@@ -99,6 +99,7 @@ def report_page(
         )
     is_one = captioner is None or isinstance(captioner, str)
     names = [captioner] * len(photos) if is_one else captioner
+    is_beside = not is_one and len(photos) > 1
     records = [
         photo_record(photo, name, note, look)
         for photo, name in zip(photos, names, strict=True)
@@ -111,7 +112,7 @@ def report_page(
             "words_script": words_script(),
             "hint": _hint(look),
             "data": script_json(
-                {"photos": records, "beside": not is_one, **_levels(look)}
+                {"photos": records, "beside": is_beside, **_levels(look)}
             ),
             "numbers": "\n".join(_number_tables(record) for record in records),
         },

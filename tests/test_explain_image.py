@@ -181,6 +181,7 @@ def test_two_captioners_are_explained_beside_each_other(photo, tmp_path, monkeyp
     last = ["--model", "runs/a", "--method", "attention", "--overwrite"]
     assert run(photo, *options, *last) == 0
     assert {path.name for path in folder.iterdir()} == FILES
+    assert '"beside":false' in (folder / "report.html").read_text()
 
 
 def test_the_look_is_chosen_and_noted(photo, tmp_path):
