@@ -68,6 +68,7 @@ RANGES = {  # far beyond what is of use, and not beyond what a computer holds
     "depth": Range(1, 1_000),
     "heads": Range(1, 1_000),
     "temperature": Range(0, 1e6, with_low=False),
+    "hallucination_penalty": Range(0, 1e3),
     "lrp_lambda": Range(0, 1),
     "lrp_strength": Range(0, 1e6),
     "lrp_words": Range(1, 100_000),
@@ -119,6 +120,8 @@ class Config:
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
     temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
+    hallucination_penalty: float = 0.0  # in self_critical, CIDEr for each object named
+    penalized_objects: str = ""  # the objects that cost it, divided by commas; "" all
     lrp_mode: str = "context"  # what lrp_inference weighs words by; one of LRP_MODES
     lrp_lambda: float = 0.5  # share of the plain loss in that of lrp_inference
     lrp_strength: float = 1.0  # factor on how far its weights are from 1

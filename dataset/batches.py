@@ -71,6 +71,7 @@ class CaptionBatches(keras.utils.PyDataset):
         read_image: Callable[[int, int], np.ndarray] | None = None,
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self.images = images
         self.features, self.seed, self.max_words = features, seed, max_words
         self.max_predictions, self.window_share = max_predictions, window_share
         self.images_per_batch = images_per_batch

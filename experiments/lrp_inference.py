@@ -1,7 +1,10 @@
-"""Fine-tunes captioners plainly and by LRP inference, and scores both on dev.
+"""Fine-tunes captioners in several modes, and scores all of them on dev.
 
-From each captioner and for each seed, all modes make the same number of steps at the
-same rate on the same data in the same order.
+The modes are cross-entropy (plain), LRP inference (context, mean, ...), and the rewards
+of self-critical training: CIDEr (rewarded), or CIDEr less a penalty for hallucinated
+objects (penalized). From each captioner and for each seed, all modes make the same
+number of steps at the same rate on the same data in the same order; each is compared
+with the first.
 
     python -m experiments.lrp_inference --data-dir DIR --output runs/lrp_inference
 
@@ -26,8 +29,21 @@ from command_line import (
 )
 from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
+from evaluation.chair import (
+    chair_scores,
+    mentioned_objects,
+    object_lookup,
+    shown_objects,
+)
 from evaluation.hallucination import summarize_captions
-from experiments.workbench import MODES, Workbench, over_seeds, table, tuning_settings
+from experiments.workbench import (
+    MODES,
+    Workbench,
+    differences,
+    over_seeds,
+    table,
+    tuning_settings,
+)
 from models.captioner import load_run
 from scoring.captions import check_metrics, score_defined
 from training.data import encode_images
@@ -118,30 +134,39 @@ def run_experiment(options: TuningOptions) -> list[Path]:
         "metrics": options.metrics,
     }
     bench.begin(settings)
-    rows = {}
+    rows, twins = {}, {}
     for start in options.starts:
-        rows |= compare(bench, start, options)
-    summaries = {
-        row: over_seeds([found["scores"] for found in of_row])
-        for row, of_row in rows.items()
-    }
-    results = {"settings": settings, "scores": summaries}
-    return bench.report(results, [table("captioner, fine-tuning", summaries)])
+        of_start = compare(bench, start, options)
+        rows |= {row: over_seeds(scores) for row, scores in of_start.items()}
+        _, (first, twin), *others = of_start.items()
+        for row, scores in others:
+            twins[f"{row} less {first}"] = differences(scores, twin)
+    results = {"settings": settings, "scores": rows, "differences": twins}
+    tables = [table("captioner, fine-tuning", rows)]
+    if twins:
+        tables.append(table("difference of the same seeds ± standard error", twins))
+    return bench.report(results, tables)
 
 
 def compare(
     bench: Workbench, start: str, options: TuningOptions
 ) -> dict[str, list[dict]]:
-    """Fine-tunes one captioner in all modes; returns the scores of each row."""
+    """Fine-tunes one captioner in all modes.
+
+    Returns:
+        The scores of each seed for the captioner as it is and for every mode.
+    """
     captioner, name = load_run(start), Path(start).name
     dataset = choose("dataset", captioner.config.dataset, DATASETS)
     images = dataset.read(options.data_dir, "dev", with_objects=True)
     images = images[: options.limit]
+    penalized = tuple(dataset.object_names)[::2]
 
     def score(cell: str, captions: Callable[[], list[str]]) -> dict:
-        return bench.score(
-            cell, lambda: describe(captions(), images, options.metrics, dataset)
-        )
+        def compute() -> dict:
+            return describe(captions(), images, options.metrics, dataset)
+
+        return bench.score(cell, compute)["scores"]
 
     def caption_dev() -> list[str]:
         encoded = encode_images(captioner, images, bench.cache_dir)
@@ -151,7 +176,7 @@ def compare(
     for mode in options.modes:
         of_mode = rows.setdefault(f"{name}, {mode}", [])
         for seed in range(options.seeds):
-            settings = (*tuning_settings(mode, seed), *options.settings)
+            settings = (*tuning_settings(mode, seed, penalized), *options.settings)
             cell = f"{name}-{mode}-{seed}"
             run = bench.train(cell, start=start, settings=settings)
             of_mode.append(score(cell, functools.partial(read_captions, run, images)))
@@ -168,8 +193,9 @@ def describe(
 
     Returns:
         "scores" by name, the counts of "words" and the "captions" by image id.
-        vocabulary is the number of different words, distinct the share of captions
-        that no other image has.
+        chair_i_unseen is that of the objects that no penalty is for, length the mean
+        number of words, vocabulary the number of different words, distinct the share
+        of captions that no other image has.
     """
     scores = score_images(images, captions, metrics, score_defined)
     of_words = summarize_captions(
@@ -177,6 +203,8 @@ def describe(
     )
     scores = {name: scores[name] for name in SHOWN if name in scores}
     scores |= {name: found["mean"] for name, found in of_words["scores"].items()}
+    scores["chair_i_unseen"] = unseen_chair(captions, images, dataset)
+    scores["length"] = sum(len(text.split()) for text in captions) / len(captions)
     scores["vocabulary"] = len({word for text in captions for word in text.split()})
     unique = sum(captions.count(text) == 1 for text in captions)
     scores["distinct"] = unique / len(captions)
@@ -185,6 +213,20 @@ def describe(
         "words": of_words["words"],
         "captions": by_image(images, captions),
     }
+
+
+def unseen_chair(
+    captions: Sequence[str], images: Sequence[CaptionedImage], dataset: Dataset
+) -> float:
+    """Returns CHAIR-i of every second object, those that are never penalized."""
+    lookup = object_lookup(dataset.object_names)
+    unseen = tuple(dataset.object_names)[1::2]
+    named = [
+        [object_ for object_ in mentioned_objects(text, lookup) if object_ in unseen]
+        for text in captions
+    ]
+    shown = [shown_objects(image, lookup) for image in images]
+    return chair_scores(named, shown)["chair_i"]["mean"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,9 @@ from files.writing import write_whole
 from training.dev_scores import SCORES
 from training.start import TrainingOptions
 
-MODES = ("plain", *LRP_MODES)
+PENALTY = 0.5  # CIDEr that a hallucinated object costs in the mode penalized
+REWARDS = {"rewarded": 0.0, "penalized": PENALTY}
+MODES = ("plain", *LRP_MODES, *REWARDS)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
 RESULTS = ("results.json", "results.md")
 
@@ -96,14 +98,24 @@ class Workbench:
         ]
 
 
-def tuning_settings(mode: str, seed: int) -> list[str]:
+def tuning_settings(mode: str, seed: int, penalized: Sequence[str] = ()) -> list[str]:
     """Returns the settings of fine-tuning in one of MODES, as `train.py --set` has it.
 
     Seed and settings apart from these decide the order of the data and what is
     dropped: they are the same in every mode.
+
+    Args:
+        mode: One of MODES.
+        seed: Of the training.
+        penalized: The objects that cost a penalty where the mode has one; all if
+            empty.
     """
     if mode == "plain":
         return [f"seed={seed}", "objective=cross_entropy"]
+    if mode in REWARDS:
+        settings = [f"seed={seed}", "objective=self_critical"]
+        settings.append(f"hallucination_penalty={REWARDS[mode]}")
+        return [*settings, f"penalized_objects={','.join(penalized)}"]
     settings = [f"seed={seed}", "objective=lrp_inference", f"lrp_mode={mode}"]
     return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
 
@@ -123,6 +135,25 @@ def over_seeds(scores: Sequence[Mapping[str, float]]) -> dict[str, dict]:
         }
         for name, values in columns.items()
     }
+
+
+def differences(
+    scores: Sequence[Mapping[str, float]], twins: Sequence[Mapping[str, float]]
+) -> dict[str, dict]:
+    """Returns how far each score lies above that of the twin with the same seed.
+
+    Args:
+        scores: Of every seed.
+        twins: Of the same seeds, tuned in another mode.
+
+    Returns:
+        As `over_seeds`, with the standard error of the mean as "deviation".
+    """
+    pairs = zip(scores, twins, strict=True)
+    found = over_seeds([{n: own[n] - twin[n] for n in own} for own, twin in pairs])
+    for of_name in found.values():
+        of_name["deviation"] /= len(of_name["values"]) ** 0.5
+    return found
 
 
 def table(head: str, rows: Mapping[str, Mapping[str, dict]]) -> str:

@@ -14,7 +14,7 @@ from config import Config
 from dataset.scenes import read_scenes, write_scenes
 from dataset.vocabulary import Vocabulary
 from experiments import lrp_inference, planted_bias
-from experiments.workbench import over_seeds, table, tuning_settings
+from experiments.workbench import differences, over_seeds, table, tuning_settings
 from models.captioner import Captioner
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -77,6 +77,9 @@ def test_captioners_are_tuned_and_compared(tmp_path, capsys):
     row = rows["start, context"]
     assert {"cider", "bleu_4", "mPA", "recall", "f1", "chair_i", "chair_s"} <= set(row)
     assert [len(row["vocabulary"]["values"]) for row in rows.values()] == [1, 2, 2]
+    assert {"chair_i_unseen", "length"} <= set(row)
+    differing = json.loads((output / "results.json").read_text())["differences"]
+    assert list(differing) == ["start, context less start, plain"]
     captions = json.loads((output / "scores/start-plain-1.json").read_text())[
         "captions"
     ]
@@ -141,6 +144,22 @@ def test_summaries_and_tables():
         "| plain | 2.000 ± 1.414 | 0.500 ± 0.000 |",
     ]
     assert over_seeds([]) == {}
+    found = differences([{"a": 3.0}, {"a": 5.0}], [{"a": 1.0}, {"a": 1.0}])
+    assert found["a"]["values"] == [2.0, 4.0]
+    assert found["a"]["deviation"] == pytest.approx(1.0)  # sqrt(2) / sqrt(2)
+
+
+def test_the_penalty_is_what_tells_the_rewards_apart():
+    rewarded, penalized = (
+        tuning_settings(mode, 2, ("dog", "hot dog"))
+        for mode in ("rewarded", "penalized")
+    )
+    assert rewarded[:2] == penalized[:2] == ["seed=2", "objective=self_critical"]
+    assert rewarded[2:] == [
+        "hallucination_penalty=0.0",
+        "penalized_objects=dog,hot dog",
+    ]
+    assert penalized[2:] == ["hallucination_penalty=0.5", rewarded[3]]
 
 
 @pytest.mark.parametrize("mode", ["plain", "context", "mean"])

@@ -1,6 +1,7 @@
 """Self-critical training: its reward, its samples, its weights and a whole run."""
 
 import csv
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,11 +12,13 @@ from tiny_training import arguments_of, resume_arguments
 
 import train
 from config import Config
-from dataset.vocabulary import END, START
+from dataset import CaptionedImage
+from dataset.vocabulary import END, START, Vocabulary
 from models.captioner import load_captioner
 from models.generation.sampling import sample_captions
 from training.callbacks import BACKUP
 from training.cider_reward import CiderReward
+from training.hallucination_reward import HallucinationReward
 from training.self_critical import advantages, draw_batch, fit_self_critical
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -90,6 +93,48 @@ def test_a_caption_is_compared_with_the_others_of_its_image():
     np.testing.assert_allclose(advantages(rewards), expected)
 
 
+def captioner_of_objects(**settings):
+    """One that can say five words of Flickr8k."""
+    words = ("a", "dog", "man", "frisbee", "and")
+    config = Config(dataset="flickr8k", objective="self_critical", **settings)
+    return SimpleNamespace(config=config, vocabulary=Vocabulary(words))
+
+
+SHOWN = [  # "kayak" is no word of the captioner, and shows a boat all the same
+    CaptionedImage("1", Path("1.jpg"), ("a man and a kayak",)),
+    CaptionedImage("2", Path("2.jpg"), ("a puppy with a frisbee",)),
+]
+
+
+def test_an_object_that_is_not_there_costs_its_penalty():
+    captioner = captioner_of_objects(hallucination_penalty=0.25)
+    captions = [captioner.vocabulary.encode(i.captions[0], 9) for i in SHOWN]
+    cider = CiderReward([[caption] for caption in captions])
+    reward = HallucinationReward(cider, captioner, SHOWN)
+    for text, wrong in [
+        ("a man", (0, 1)),
+        ("a dog", (1, 0)),
+        ("a dog and a frisbee and a dog", (3, 0)),
+        ("a and a", (0, 0)),
+    ]:
+        caption = captioner.vocabulary.encode(text, 9)
+        for image, count in enumerate(wrong):
+            expected = cider.score(image, caption) - 0.25 * count
+            assert reward.score(image, caption) == pytest.approx(expected)
+
+
+def test_only_the_chosen_objects_cost_a_penalty():
+    chosen = {"hallucination_penalty": 1.0, "penalized_objects": "frisbee, boat"}
+    captioner = captioner_of_objects(**chosen)
+    caption = captioner.vocabulary.encode("a dog and a frisbee", 9)
+    cider = CiderReward([[caption[:2]], [caption[3:]]])
+    reward = HallucinationReward(cider, captioner, SHOWN)
+    assert reward.score(0, caption) == cider.score(0, caption) - 1
+    captioner = captioner_of_objects(**chosen | {"penalized_objects": "frisbee,bota"})
+    with pytest.raises(ValueError, match="penalized_objects must be one of person"):
+        HallucinationReward(cider, captioner, SHOWN)
+
+
 class Batches:
     """Two images with references, as `CaptionBatches` has them."""
 
@@ -123,7 +168,12 @@ def test_every_word_weighs_what_its_caption_gained():
     assert np.all(weights[targets == 0] == 0)
 
 
-SETTINGS = {"objective": "self_critical", "learning_rate": 0.01, "epochs": 6}
+SETTINGS = {
+    "objective": "self_critical",
+    "hallucination_penalty": 0.1,
+    "learning_rate": 0.01,
+    "epochs": 6,
+}
 
 
 def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):

@@ -1,5 +1,7 @@
 """Self-critical training: captions drawn from the model, rewarded by their CIDEr.
 
+The reward may count hallucinated objects, too; see `HallucinationReward`.
+
 Source: Rennie et al. 2017 (arXiv 1612.00563); the baseline of a caption is the mean
 reward of the other captions drawn for its image (Luo 2020, arXiv 2003.09971).
 """
@@ -14,6 +16,7 @@ from dataset.batches import CaptionBatches, pack_captions
 from models.captioner import Captioner
 from training.callbacks import show_progress
 from training.cider_reward import CiderReward
+from training.hallucination_reward import HallucinationReward
 
 
 class DrawnBatch(NamedTuple):
@@ -53,6 +56,8 @@ def fit_self_critical(
             "value here: all words and phrases of train are in the captions of every "
             "image. Take another objective, or more images."
         )
+    if captioner.config.hallucination_penalty:
+        reward = HallucinationReward(reward, captioner, batches.images)
     epochs = captioner.config.epochs
     callbacks = keras.callbacks.CallbackList(
         add_progbar=True,
@@ -82,7 +87,10 @@ def fit_self_critical(
 
 
 def draw_batch(
-    captioner: Captioner, batches: CaptionBatches, reward: CiderReward, index: int
+    captioner: Captioner,
+    batches: CaptionBatches,
+    reward: CiderReward | HallucinationReward,
+    index: int,
 ) -> DrawnBatch:
     """Draws captions for the images of a batch."""
     chosen, features, generator = batches.draw_images(index)
