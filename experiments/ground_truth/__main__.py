@@ -52,7 +52,7 @@ COMMON += ("beam_size=1",)
 SIZES = {
     "full": Size(
         (1000, 60, 40),
-        (*COMMON, "epochs=12", "dropout=0.2"),
+        (*COMMON, "epochs=24", "dropout=0.2"),
         ("epochs=10", "learning_rate=2e-3"),
     ),
     "small": Size(
