@@ -210,7 +210,7 @@ def test_save_and_load_give_the_same_captions(captioner, run, photos):
     assert names == {*RUN_FILES, "checksums.json"}
 
 
-def test_another_encoder_captions_explains_and_is_loaded(photos, tmp_path, monkeypatch):
+def test_other_encoders_caption_explain_and_are_loaded(photos, tmp_path, monkeypatch):
     """The one of most branches, but its last six blocks, trained from a block on.
 
     The maps of others are tested with the networks.
