@@ -1,7 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EXPLAIN = $(BIN)/python explain_image.py --output explanations --overwrite
-PARALLEL := -n 2 --dist loadfile
+# A file's tests stay together, until one process has none left and takes over some.
+PARALLEL := -n 2 --dist worksteal
 # What JAX has compiled is kept: tests compile the same again and again. To optimise
 # what runs once on tiny arrays takes longer than to run it.
 JAX := KERAS_BACKEND=jax JAX_DISABLE_MOST_OPTIMIZATIONS=1 \

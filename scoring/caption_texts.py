@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from nltk.tokenize import TreebankWordTokenizer
 from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS, PTBTokenizer
 
 from scoring.java import hear_java
@@ -131,6 +130,8 @@ def nltk_tokenize(captions: Mapping[int | str, Sequence[str]]) -> Texts:
     Words are in lower case and punctuation is dropped, as `ptb_tokenize` does. The two
     differ where a period ends a sentence within a caption, and in rare signs.
     """
+    from nltk.tokenize import TreebankWordTokenizer  # takes a second
+
     tokenizer = TreebankWordTokenizer()
 
     def split(text: str) -> str:

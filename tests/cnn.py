@@ -10,6 +10,11 @@ from keras import layers
 from keras_lrp import LRP, PRESETS
 from models.encoders import ENCODERS
 
+# Until every kind of block was met, of images as small as Keras allows, odd ones too.
+CUTS = {
+    "resnet50": ("conv3_block2_out", 33),
+    "inception_v3": ("mixed9", 75),
+}
 LRP_PRESETS = [name for name in PRESETS if name not in ("gradient", "guided_backprop")]
 
 
@@ -102,9 +107,10 @@ def architecture(name: str, has_biases: bool) -> keras.Model:
 
 @functools.cache
 def small_encoder(name: str, precision: str) -> keras.Model:
-    """One of the encoders down to its features, built once in a precision."""
+    """One of the encoders, or its first blocks, built once in a precision."""
     keras.utils.set_random_seed(4)
     kind = ENCODERS[name]
-    base = kind.build(include_top=False, weights=None, input_shape=(75, 75, 3))
+    last, size = CUTS.get(name, (kind.feature_layer, 33))
+    base = kind.build(include_top=False, weights=None, input_shape=(size, size, 3))
     assert base.dtype_policy.compute_dtype == precision
-    return keras.Model(base.input, base.get_layer(kind.feature_layer).output)
+    return keras.Model(base.input, base.get_layer(last).output)

@@ -11,6 +11,10 @@ if os.environ.get("KERAS_BACKEND") == "jax" and version("jaxlib").startswith("0.
     # compiles in half the time.
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run on every core. Operations of these sizes take longer on several threads.
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import keras
 import numpy as np

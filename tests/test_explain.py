@@ -1,5 +1,6 @@
 """The public face: shapes, balance, choices and errors."""
 
+import functools
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ import report
 from dataset.images import ImageError
 from dataset.vocabulary import END
 from keras_lrp import __version__
-from keras_lrp.backend import run_once
+from keras_lrp.backend import compilation, run_once
 from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import explain_decoder
@@ -36,9 +37,22 @@ def image():
     return np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype="uint8")
 
 
+@pytest.fixture
+def once():
+    """Compiles nothing for a captioner that is explained once."""
+    with compilation(False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def explained(captioner, image):
+    """Explains every word of the caption by a method, which is computed once."""
+    return functools.cache(lambda method: explain(captioner, image, method, TEXT))
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if "attention_" not in m])
-def test_shapes_and_ranges(captioner, image, method):
-    e = explain(captioner, image, method, caption=TEXT)
+def test_shapes_and_ranges(explained, method):
+    e = explained(method)
     assert e.words == tuple(TEXT.split())
     assert e.words_read == ("<start>", *TEXT.split()[:-1])
     assert e.pixels.shape == (T, 224, 224, 3)
@@ -52,8 +66,8 @@ def test_shapes_and_ranges(captioner, image, method):
     assert np.isnan(e.features).all() == (method == "occlusion")
 
 
-def test_the_logit_is_shared_out(captioner, image):
-    e = explain(captioner, image, "lrp", caption=TEXT)
+def test_the_logit_is_shared_out(explained):
+    e = explained("lrp")
     features = e.features.sum((1, 2, 3), dtype="float64")
     total = e.preceding_words.sum(1) + features + e.lost[:, 0]
     np.testing.assert_allclose(total, e.logits, atol=1e-4)
@@ -61,9 +75,9 @@ def test_the_logit_is_shared_out(captioner, image):
     np.testing.assert_allclose(pixels, features, atol=1e-4)
 
 
-def test_the_decoders_relevance_is_laid_over_the_photo(captioner, image):
+def test_the_decoders_relevance_is_laid_over_the_photo(explained):
     """Each position keeps what it has: of the grid's (4, 5), the photo's (56, 44.8)."""
-    whole, e = (explain(captioner, image, m, TEXT) for m in ("lrp", "decoder_lrp"))
+    whole, e = (explained(m) for m in ("lrp", "decoder_lrp"))
     np.testing.assert_array_equal(e.features, whole.features)
     np.testing.assert_array_equal(e.preceding_words, whole.preceding_words)
     np.testing.assert_allclose(e.lost[:, 1], 0, atol=1e-5)
@@ -74,7 +88,8 @@ def test_the_decoders_relevance_is_laid_over_the_photo(captioner, image):
     assert (np.abs(ratio - 1) < 0.2).mean() > 0.9
 
 
-def test_nothing_is_lost_without_biases(captioner, image):
+@pytest.mark.usefixtures("once")
+def test_nothing_is_lost_without_biases(image):
     bare = tiny_captioner()
     for weight in bare.encoder.weights + bare.decoder.weights:
         if weight.name == "bias":
@@ -83,8 +98,8 @@ def test_nothing_is_lost_without_biases(captioner, image):
     np.testing.assert_allclose(e.lost, 0, atol=2e-3 * np.abs(e.logits).max())
 
 
-def test_logits_are_those_of_the_model(captioner, image):
-    e = explain(captioner, image, caption=TEXT)
+def test_logits_are_those_of_the_model(captioner, image, explained):
+    e = explained("lrp")
     tokens = captioner.vocabulary.encode(TEXT, 20)[:-1]
     inputs = {
         "features": np.array(captioner.encode(image[None])),
@@ -97,8 +112,8 @@ def test_logits_are_those_of_the_model(captioner, image):
     np.testing.assert_allclose(e.log_probabilities, e.logits - log_sum, atol=1e-4)
 
 
-def test_chosen_words_equal_all_words(captioner, image):
-    whole = explain(captioner, image, caption=TEXT)
+def test_chosen_words_equal_all_words(captioner, image, explained):
+    whole = explained("lrp")
     some = explain(captioner, image, caption=TEXT, words=["Grass", "dog"])
     assert some.words == ("dog", "grass") and some.steps == (1, 6)
     rows = [1, 6]
@@ -114,8 +129,8 @@ PHRASES = ["the green grass", "a dog"]
 
 
 @pytest.mark.parametrize("method", ["lrp", "gradient", "occlusion"])
-def test_a_phrase_is_the_sum_of_its_words(captioner, image, method):
-    words = explain(captioner, image, method, TEXT)
+def test_a_phrase_is_the_sum_of_its_words(captioner, image, explained, method):
+    words = explained(method)
     e = explain(captioner, image, method, TEXT, phrases=PHRASES, words="dog")
     assert e.words == ("a dog", "dog", "the green grass")
     assert (e.steps, e.lengths) == ((0, 1, 4), (2, 1, 3))
@@ -147,10 +162,10 @@ def test_a_phrase_has_a_map_of_its_own_where_maps_do_not_add_up(captioner, image
     np.testing.assert_allclose(found, expected.sum((1, 2)), rtol=1e-4)
 
 
-def test_the_sentence_is_explained_as_one(captioner, image, tmp_path):
+def test_the_sentence_is_explained_as_one(captioner, image, explained, tmp_path):
     e = explain(captioner, image, caption=TEXT, sentence=True)
     assert (e.words, e.steps, e.lengths) == ((TEXT,), (0,), (T,))
-    words = explain(captioner, image, caption=TEXT)
+    words = explained("lrp")
     assert e.logits[0] == pytest.approx(words.logits.sum(), rel=1e-4)
     e.save(tmp_path)
     assert Explanation.load(tmp_path).lengths == (T,)
@@ -186,8 +201,8 @@ def test_contrast_is_the_difference_of_two_words(captioner, image):
     )
 
 
-def test_attention_is_spread_over_the_pixels(captioner, image):
-    e = explain(captioner, image, "attention", caption=TEXT)
+def test_attention_is_spread_over_the_pixels(explained):
+    e = explained("attention")
     np.testing.assert_allclose(e.pixels.sum((1, 2, 3)), 1, atol=1e-4)
     np.testing.assert_allclose(e.features.sum(-1), e.attention, atol=1e-5)
 
@@ -250,6 +265,7 @@ def test_channels_are_weighed_by_their_mean_gradient():
     np.testing.assert_allclose(weigh_channels(features, gradient), expected)
 
 
+@pytest.mark.usefixtures("once")
 def test_gradient_is_the_slope_of_the_logit():
     captioner = tiny_captioner()
     image = np.random.default_rng(1).integers(60, 190, (224, 224, 3), dtype="uint8")
@@ -273,6 +289,7 @@ def test_gradient_is_the_slope_of_the_logit():
     )
 
 
+@pytest.mark.usefixtures("once")
 def test_own_caption_is_explained(image):
     captioner = tiny_captioner()
     bias = captioner.decoder.predictor.bias
@@ -283,8 +300,8 @@ def test_own_caption_is_explained(image):
     np.testing.assert_allclose(e.log_probabilities, found.log_probabilities, atol=1e-4)
 
 
-def test_saved_files_hold_the_numbers(captioner, image, tmp_path):
-    e = explain(captioner, image, caption=TEXT)
+def test_saved_files_hold_the_numbers(explained, image, tmp_path):
+    e = explained("lrp")
     paths = e.save(tmp_path)
     names = ["explanation.json", "explanation.npz", "photo.jpg"]
     assert [path.name for path in paths] == names
@@ -409,6 +426,7 @@ def test_an_explanation_is_shown_in_three_lines(captioner, image):
     assert len(repr(encoded)) < 80
 
 
+@pytest.mark.usefixtures("once")
 def test_pixels_are_red_green_blue_like_the_image(image):
     captioner = tiny_captioner()
     first = captioner.encoder.layers[2]

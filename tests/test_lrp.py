@@ -34,7 +34,7 @@ DISTINCT = ("vgg16", "resnet50", "inception_v3")
 @pytest.mark.parametrize("name", DISTINCT)
 def test_relevance_of_the_encoders_is_conserved_without_biases(name):
     model = architecture(name, has_biases=False)
-    image = normal(1, 75, 75, 3)
+    image = normal(1, *model.input_shape[1:])
     relevance = np.asarray(model(image))[:, None] * (1 + seeds(model, 1, 2) ** 2)
     for preset in ("alpha1_beta0", "epsilon_gamma_box"):
         actual = explained(model, preset, image, relevance)
@@ -47,7 +47,7 @@ def test_relevance_of_the_encoders_is_conserved_without_biases(name):
 def test_epsilon_on_the_encoders_is_gradient_x_input(name):
     """Of a rectifier network, by autodiff of the model itself; biases included."""
     model = architecture(name, has_biases=True)
-    image = normal(1, 75, 75, 3)
+    image = normal(1, *model.input_shape[1:])
     weights = seeds(model, 1, 1)
     relevance = np.asarray(model(image))[:, None] * weights
     slope = gradient(model, image, weights[:, 0])
@@ -62,9 +62,13 @@ def test_epsilon_on_the_encoders_is_gradient_x_input(name):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("preset", ["alpha1_beta0", "epsilon_gamma_box"])
-def test_images_and_words_together_are_as_one_by_one(preset):
-    model = network(everything)
+@pytest.mark.parametrize(
+    ("preset", "outputs_of"),
+    [("alpha1_beta0", everything), ("epsilon_gamma_box", residual_block)],
+    ids=["alpha1_beta0", "epsilon_gamma_box"],
+)
+def test_images_and_words_together_are_as_one_by_one(preset, outputs_of):
+    model = network(outputs_of)
     image, relevance = normal(2, 6, 8, 3), seeds(model)
     together = explained(model, preset, image, relevance)
     assert together.shape == (2, 3, 6, 8, 3)

@@ -37,7 +37,7 @@ def batch_of(captioner) -> tuple:
     """A batch of two images with three captions of five words."""
     generator = np.random.default_rng(0)
     texts = list(generator.integers(3, len(captioner.vocabulary), (2, 3, 5)))
-    tokens, positions, targets, weights = pack_captions(texts, 8, 15, generator)
+    tokens, positions, targets, weights = pack_captions(texts, 5, 15, generator)
     shape = (2, *captioner.frozen_part.output_shape[1:])
     features = generator.random(shape).astype("float16")
     inputs = {"features": features, "tokens": tokens, "positions": positions}
@@ -86,8 +86,10 @@ def train_three_steps(captioner) -> list[float]:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_the_loss_is_that_of_float32_and_falls(decoder):
+    """All decoders are trained in bfloat16 by the next test too."""
+    halves = HALVES if decoder == "adaptive_attention" else ("float16",)
     losses = {}
-    for half in ("", *HALVES):
+    for half in ("", *halves):
         captioner = tiny_captioner(
             mixed_precision=half,
             decoder=decoder,
@@ -106,7 +108,7 @@ def test_the_loss_is_that_of_float32_and_falls(decoder):
         with averaged_weights(captioner):
             average = captioner.decoder.predictor.kernel.numpy()
         assert np.abs(average - last).max() > 1e-3
-    for half in HALVES:
+    for half in halves:
         np.testing.assert_allclose(losses[half], losses[""], rtol=TOLERANCES[half])
 
 
@@ -150,7 +152,7 @@ def test_a_step_whose_gradients_are_not_finite_is_left_out():
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_captions_and_explanations_are_computed_in_float32(tmp_path, decoder):
-    changes = {"decoder": decoder, "trainable_from": "last"}
+    changes = {"decoder": decoder, "trainable_from": "last", "max_caption_words": 3}
     half, single = half_captioner(**changes), tiny_captioner(**changes)
     single.take_weights(half)
     for one, other in zip(
@@ -164,7 +166,7 @@ def test_captions_and_explanations_are_computed_in_float32(tmp_path, decoder):
     np.testing.assert_array_equal(
         half.finish_features(frozen), single.finish_features(frozen)
     )
-    caption = "a dog runs on the grass"
+    caption = "a dog runs"
     explanations = [explain(one, IMAGE, "lrp", caption) for one in (half, single)]
     for name in ("pixels", "preceding_words", "logits", "lost"):
         found, expected = (getattr(one, name) for one in explanations)

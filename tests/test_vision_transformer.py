@@ -150,7 +150,8 @@ def test_what_has_no_meaning_is_refused(captioner, photo, ask, message):
 def test_it_is_trained_and_explained(data_dir, tmp_path, quick, photo):
     """By cross-entropy, then by LRP inference."""
     run, weighed = tmp_path / "run", tmp_path / "weighed"
-    settings = {"encoder": NAME, "trainable_from": NAME, "epochs": 1, "heads": 2}
+    settings = {"encoder": NAME, "trainable_from": NAME, "heads": 2}
+    settings |= {"epochs": 1, "images_per_batch": 8, "warmup_steps": 0}  # one step
     arguments = arguments_of(data_dir, run, "--decoder", "transformer", **settings)
     assert train.main(arguments) == 0
     more = ["--from", run, "--objective", "lrp_inference", "--run", weighed]
