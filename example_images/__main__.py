@@ -1,4 +1,4 @@
-"""Collects the example photographs that come inside scikit-image and matplotlib.
+"""Collects the example photographs that come inside scikit-image.
 
 python -m example_images --output explanations/photographs
 """
@@ -6,23 +6,13 @@ python -m example_images --output explanations/photographs
 import sys
 from pathlib import Path
 
-import matplotlib
-import numpy as np
 from PIL import Image
 from skimage import data
 
 from command_line import ANEW, make_parser, print_paths, run_script
 
-
-def officer() -> np.ndarray:
-    """Returns a portrait, uint8 (H, W, 3)."""
-    samples = Path(matplotlib.get_data_path()) / "sample_data"
-    with Image.open(samples / "grace_hopper.jpg") as photograph:
-        return np.asarray(photograph)
-
-
 PHOTOGRAPHS = {  # by folder: what the captioner of photographs learned from, and not
-    "familiar": {"photographer": data.camera, "officer": officer},  # people
+    "familiar": {"photographer": data.camera},  # a person outdoors
     "unfamiliar": {
         "cat": data.chelsea,
         "motorcycle": lambda: data.stereo_motorcycle()[1],
