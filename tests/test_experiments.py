@@ -60,7 +60,7 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
 
 
 def test_captioners_are_tuned_and_compared(tmp_path, capsys):
-    """The scores of a run before it is tuned, and of two seeds after it."""
+    """The scores of a run before it is tuned, and of two modes after it."""
     data_dir = write_scenes(tmp_path / "scenes", {"train": 6, "dev": 3})
     folders = ["--data-dir", str(data_dir), "--cache-dir", str(tmp_path / "cache")]
     start, output = str(tmp_path / "start"), tmp_path / "out"
