@@ -80,6 +80,40 @@ function colourWords(chips, word) {
   });
 }
 
+// Which row a chip belongs to: that of its word, else of its shortest phrase.
+function rowsByChip(words) {
+  const rows = new Map();
+  const longestFirst = words.map((word, row) => [word, row]).sort(([a], [b]) => b.length - a.length);
+  for (const [word, row] of longestFirst)
+    for (let place = 1; place <= word.length; place++) rows.set(word.step + place, row);
+  return rows;
+}
+
+// Lets a pointer be drawn over chips that have a row: `follow` is called with the first
+// row and the one below the pointer whenever that changes, `end` once several are chosen.
+// Returns a function that tells whether a pointer is down.
+function listenToDrawing(caption, follow, end = () => {}) {
+  let first = null, last = null;
+  const rowAt = (event) => {
+    const chip = document.elementFromPoint(event.clientX, event.clientY)?.closest(".chip");
+    return chip && caption.contains(chip) && "row" in chip.dataset ? Number(chip.dataset.row) : null;
+  };
+  caption.addEventListener("pointerdown", (event) => { first = last = event.button ? null : rowAt(event); });
+  caption.addEventListener("pointermove", (event) => {
+    const row = first === null ? null : rowAt(event);
+    if (row === null || row === last) return;
+    last = row;
+    follow(first, last);
+  });
+  const stop = (isEnd) => {
+    if (isEnd && first !== last) end(first, last);
+    first = last = null;
+  };
+  addEventListener("pointerup", () => stop(true));
+  addEventListener("pointercancel", () => stop(false));
+  return () => first !== null;
+}
+
 function describe(word, compares) {
   const meter = (label, share, text) => [
     element("span", {}, label),
