@@ -245,10 +245,17 @@ def messages_about(name: object) -> Iterator[None]:
 
 
 class _BesideProgress(logging.StreamHandler):
-    """Shows messages that do not break into the progress."""
+    """Shows messages, each once, that do not break into the progress."""
+
+    def __init__(self):
+        super().__init__()
+        self._shown: set[str] = set()
 
     def emit(self, record):
-        tqdm.write(printable(self.format(record)), sys.stderr)
+        message = printable(self.format(record))
+        if message not in self._shown:
+            self._shown.add(message)
+            tqdm.write(message, sys.stderr)
 
 
 def run_script(

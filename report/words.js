@@ -129,19 +129,19 @@ function describe(word, compares) {
         : meter("Probability", word.probability, percent(word.probability))),
       ...(word.beta === null ? []
         : meter("From image attention, 1−β", visual(word), format(visual(word))))),
-    element("div", { class: "balance" }, ...balanceParts(word.balance, compares)),
+    element("div", { class: "balance" }, ...balanceParts(word, compares)),
   ];
 }
 
-function balanceParts(balance, compares) {
-  const name = compares ? "difference" : "logit";
+function balanceParts({ balance, length }, compares) {
+  const name = compares ? "difference" : length > 1 ? "sum of the logits" : "logit";
   if (balance.image === null) {
     return [element("p", {}, `The ${name} is `, element("b", {}, format(balance.logit)), ". "),
-      element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to the logit.")];
+      element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to it.")];
   }
   const names = ["image", "words", "lost"];
-  const what = compares ? "the difference of the log-probabilities" : "the logit";
-  const lines = [element("h3", {}, `Where ${what} comes from`),
+  const what = compares ? "difference of the log-probabilities" : name;
+  const lines = [element("h3", {}, `Where the ${what} comes from`),
     balanceBar(balance, names), equation(balance, names, name)];
   if (balance.pixels !== null) {
     lines.push(element("p", { class: "quiet" },

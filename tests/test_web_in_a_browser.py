@@ -14,17 +14,22 @@ from tiny_page import SECONDS, Gate, png, tiny_captioners
 
 from models import explain
 from report import photo_record
+from web.captioners import Captioners
 
 pytest.importorskip("uvicorn", reason="needs requirements-web.txt")
 from web.serving import address_of, make_server, open_socket
 
 
 class Site:
-    """A served page, and what stands behind it."""
+    """A served page, and what stands behind it.
 
-    def __init__(self):
+    Args:
+        captioners: Those on the page; tiny ones if None.
+    """
+
+    def __init__(self, captioners: Captioners | None = None):
         self.gate = Gate()
-        self.captioners = tiny_captioners(self.gate)
+        self.captioners = captioners or tiny_captioners(self.gate)
         self.server = make_server(self.captioners, "127.0.0.1")
         self.socket = open_socket("127.0.0.1", 0)
         self.address = address_of(self.socket, "127.0.0.1")
@@ -88,6 +93,11 @@ class User:
         (chip,) = [chip for chip in self.words() if chip.text.split("\n")[0] == word]
         chip.click()
         self.wait(lambda: self.all(".detail h2") and self.text(".detail h2") == word)
+
+    def draw_over(self, first, last) -> None:
+        """Draws the pointer from one chip to another."""
+        chain = ActionChains(self.browser, duration=0).click_and_hold(first)
+        chain.move_to_element(last).release().perform()
 
     def wait_for(self, name: str, *words: str) -> None:
         """Waits until this is explained, and its chips are pressed."""
@@ -183,8 +193,7 @@ def test_a_phrase_and_another_caption(user, site, photo):
     user.retype("a dog runs on the grass")
     user.wait(lambda: len(user.words()) == 6)
     chips = user.words()
-    chain = ActionChains(user.browser, duration=0).click_and_hold(chips[5])
-    chain.move_to_element(chips[4]).release().perform()
+    user.draw_over(chips[5], chips[4])
     user.wait_for("the grass", "the", "grass")
     given = (site.captioners.get("tiny"), photo, "lrp", "a dog runs on the grass")
     layer = user.all(".stage .layer")[0]
