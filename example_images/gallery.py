@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -17,18 +18,20 @@ from PIL import Image
 import quiet_start  # noqa: F401
 from command_line import ANEW, make_parser, print_paths, run_script
 from example_images.__main__ import PHOTOGRAPHS
+from files.writing import write_whole
 from models import explain_each, load_captioner
 from report import (
     heatmap_figure,
     method_figure,
     word_relevance_figure,
-    write_figure,
     write_report,
 )
+from report.canvas import png
 
 HERE = Path(__file__).parent
 FLICKR, TRANSFORMER = "flickr8k-adaptive-attention", "flickr8k-transformer"
 SCENES = "scenes-adaptive-attention"
+LONGEST_SIDE = 1000  # pixels of a picture
 METHODS = ("lrp", "gradient_x_input", "guided_grad_cam", "grad_cam", "attention")
 Draw = Callable[..., Figure]
 
@@ -100,7 +103,16 @@ def make(exhibit: Exhibit, path: Path) -> Path:
     found = explain_each(captioner, image, exhibit.methods, **exhibit.how)
     if exhibit.draw is None:
         return write_report(path, [found], exhibit.captioner)
-    return write_figure(exhibit.draw(found, exhibit.captioner), path)
+    return write_whole(path, small_png(exhibit.draw(found, exhibit.captioner)))
+
+
+def small_png(figure: Figure) -> bytes:
+    """Encodes a figure as a page of documentation shows it."""
+    picture = Image.open(BytesIO(png(figure))).convert("RGB")
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return file.getvalue()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -49,7 +49,8 @@ def grid_figure(
         for row, pictures in enumerate(tiles):
             bottom = top - row * (size[1] + GAP) - size[1]
             show_at(figure, pictures[column], left, bottom, size)
-    style = {"size": 7, "color": "white", "backgroundcolor": "#00000080"}
+    behind = {"facecolor": "#000000a0", "edgecolor": "none", "pad": 2}
+    style = {"size": 7, "color": "white", "bbox": behind}
     for row, label in enumerate(labels):
         bottom = top - row * (size[1] + GAP) - size[1]
         text_at(figure, MARGIN + 0.05, bottom + 0.06, label, **style)

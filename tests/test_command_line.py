@@ -195,3 +195,18 @@ def test_options_are_filled_by_their_names():
     assert fill_options(Chosen, parsed, names=split_names("c,d")).names == ("c", "d")
     with pytest.raises(AttributeError, match="limit"):
         fill_options(Chosen, argparse.Namespace(names=[]))
+
+
+def test_a_wrong_command_line_is_refused_in_one_line(capsys):
+    parser = make_parser("Does something.", "a.py")
+    parser.add_argument("--beam-size", type=int, metavar="N", help="of the search")
+    for arguments, expected in (
+        (["--beam-size", "x"], "argument --beam-size: invalid int value: 'x'"),
+        (["--beamsize=3"], "unrecognized arguments: --beamsize=3; --beam-size may be"),
+        (["b.jpg"], "unrecognized arguments: b.jpg. See a.py --help."),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(arguments)
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and error.count("\n") == 1
+        assert error.startswith(f"a.py: {expected}")
