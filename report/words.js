@@ -130,6 +130,7 @@ function describe(word, compares) {
       ...(word.beta === null ? []
         : meter("From image attention, 1−β", visual(word), format(visual(word))))),
     element("div", { class: "balance" }, ...balanceParts(word, compares)),
+    ...(compares ? [element("p", { class: "quiet" }, "Words in brackets are those of the other caption.")] : []),
   ];
 }
 
