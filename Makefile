@@ -36,7 +36,7 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
-.PHONY: help demo serve models metrics docs notebooks test test-jax test-torch lint bench
+.PHONY: help demo serve models metrics docs gallery notebooks test test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -83,6 +83,10 @@ docs: .venv/installed-docs  ## Writes the reference of the code to docs/api.
 		models.encoders report dataset dataset.images dataset.records \
 		dataset.vocabulary scoring
 	@echo docs/api/index.html
+
+gallery: .venv/installed  ## Makes the pictures and the report of docs/ again.
+	$(BIN)/python -m example_images.gallery --output docs
+	PYTHONPATH=. $(BIN)/python tests/picture_pages.py --output docs
 
 notebooks: .venv/installed-docs  ## Runs the notebooks; on few scenes with SMALL=1.
 	$(BIN)/jupyter-execute docs/notebooks/*.ipynb

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import logging
 import math
 import sys
@@ -60,6 +61,18 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses a wrong command line in one line, and names options that were meant."""
+
+    def error(self, message):
+        wrong = message.rpartition("unrecognized arguments: ")[2].split()
+        known = [name for action in self._actions for name in action.option_strings]
+        for name in (name for name in wrong if name.startswith("--")):
+            if alike := difflib.get_close_matches(name.partition("=")[0], known, 1):
+                message += f"; {alike[0]} may be meant"
+        self.exit(2, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
 def make_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:
     """Makes the parser of a command: its help has every default.
 
@@ -69,7 +82,7 @@ def make_parser(description: str, prog: str | None = None) -> argparse.ArgumentP
         description: What the command does; its first line is shown.
         prog: The command, where it is not the name of the file.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=description.strip().partition("\n")[0],
         formatter_class=HelpFormatter,
@@ -245,10 +258,17 @@ def messages_about(name: object) -> Iterator[None]:
 
 
 class _BesideProgress(logging.StreamHandler):
-    """Shows messages that do not break into the progress."""
+    """Shows messages, each once, that do not break into the progress."""
+
+    def __init__(self):
+        super().__init__()
+        self._shown: set[str] = set()
 
     def emit(self, record):
-        tqdm.write(printable(self.format(record)), sys.stderr)
+        message = printable(self.format(record))
+        if message not in self._shown:
+            self._shown.add(message)
+            tqdm.write(message, sys.stderr)
 
 
 def run_script(

@@ -6,7 +6,7 @@ python examine_word.py --model M --dataset flickr8k --data-dir DIR --output FILE
 import functools
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import quiet_start  # noqa: F401
@@ -28,6 +28,7 @@ from scoring.explained_images import ExplainedImage
 from scoring.journal import held
 from scoring.options import (
     ScoringOptions,
+    object_words,
     read_images,
     scoring_parser,
     scoring_settings,
@@ -43,7 +44,7 @@ class WordOptions(ScoringOptions):
     """What is examined.
 
     Attributes:
-        words: These, and no others.
+        words: These, and no others; the frequent ones of the dataset if empty.
         captions: A file of captions to examine instead of the captioner's own.
         deletion: One of `deletion.CHOICES`; None deletes nothing.
     """
@@ -61,7 +62,8 @@ def parse(argv: list[str] | None) -> WordOptions:
         "--words",
         type=some_words,
         metavar="WORD,...",
-        help="examine these; default: the frequent ones of the dataset",
+        help="examine these objects; default: the frequent ones of the dataset, if "
+        "they are known",
     )
     add(
         "--captions",
@@ -76,9 +78,7 @@ def parse(argv: list[str] | None) -> WordOptions:
         "words, or growing shares of the patches too; slow",
     )
     parsed = parser.parse_args(argv)
-    frequent = DATASETS[parsed.dataset].frequent_words
-    words = split_names(parsed.words) if parsed.words else list(frequent)
-    return fill_options(WordOptions, parsed, words=words)
+    return fill_options(WordOptions, parsed, words=split_names(parsed.words) or ())
 
 
 def examine(
@@ -167,6 +167,8 @@ def examine_images(files: ScoreFiles, options: WordOptions) -> list[str]:
     """Does the work of `run`; the files are held."""
     dataset = DATASETS[options.dataset]
     images = read_images(options, not dataset.boxes_repeat_captions)
+    words = object_words(dataset, options.words, images)
+    options = replace(options, words=words)
     images = options.shard.of(images)
     captions, path = None, options.captions
     if path is not None:

@@ -105,7 +105,8 @@ def fetch(url: str, path: Path) -> None:
             reason = f"the server answers {error.code} {error.reason}"
             raise DownloadError(f"{url} cannot be downloaded: {reason}.") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+        cause = getattr(error, "reason", error)
+        reason = reason_of(cause) if isinstance(cause, Exception) else cause
         raise DownloadError(f"{url} cannot be downloaded: {reason}. {CUT}") from error
     except http.client.HTTPException as error:
         raise DownloadError(f"{url} was cut off ({reason_of(error)}). {CUT}") from error

@@ -56,7 +56,7 @@ def check(argv: list[str] | None) -> list[str]:
         return [f"{arguments.dataset} cannot be used; see above."]
     config = DATASETS[arguments.dataset].preset
     print(f"{arguments.dataset} in {arguments.data_dir}")
-    print(*describe_splits(splits), sep="\n")
+    print(*describe_splits(splits, arguments.objects), sep="\n")
     if "train" in splits:
         print(
             *describe_words(
@@ -129,18 +129,21 @@ def refuse_broken(splits: Splits) -> None:
         raise DatasetError(Problem(what, faults))
 
 
-def describe_splits(splits: Splits) -> list[str]:
-    """Returns a table of the numbers of images, captions and boxes."""
-    lines = [
-        f"{'split':6} {'images':>8} {'captions':>9} {'per image':>10} {'boxes':>8}"
-    ]
+def describe_splits(splits: Splits, with_objects: bool) -> list[str]:
+    """Returns a table of the numbers of images, captions and boxes, if these are read.
+
+    Args:
+        splits: The images.
+        with_objects: Whether they have their boxes.
+    """
+    lines = [f"{'split':6} {'images':>8} {'captions':>9} {'per image':>10}"]
+    lines[0] += f" {'boxes':>8}" if with_objects else ""
     for split, images in splits.items():
         counts = [len(image.captions) for image in images]
         per_image = "-".join(map(str, sorted({min(counts), max(counts)})))
         boxes = sum(len(image.objects) for image in images)
-        lines.append(
-            f"{split:6} {len(images):8,} {sum(counts):9,} {per_image:>10} {boxes:8,}"
-        )
+        line = f"{split:6} {len(images):8,} {sum(counts):9,} {per_image:>10}"
+        lines.append(f"{line} {boxes:8,}" if with_objects else line)
     return lines
 
 

@@ -28,7 +28,7 @@ from dataset.coco_boxes import read_instances
 from dataset.coco_captions import exact_id
 from dataset.coco_names import COCO_NAMES
 from dataset.coordinates import Annotated, place_objects
-from dataset.flickr import FLICKR8K, FREQUENT_WORDS
+from dataset.flickr import FLICKR8K
 from dataset.folder_contents import EXPECTED, Contents, Photographs, ids_of, look_into
 from dataset.problems import (
     DatasetError,
@@ -264,6 +264,6 @@ FOLDER = Dataset(
     read=read_folder,
     source=SOURCE,
     preset=dataclasses.replace(FLICKR8K.preset, dataset="folder", flip_images=False),
-    frequent_words=FREQUENT_WORDS,
+    frequent_words=(),
     object_names=COCO_NAMES,
 )

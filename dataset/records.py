@@ -73,7 +73,8 @@ class Dataset:
             their boxes if asked for.
         source: Where its files are published.
         preset: The settings of a captioner that is trained on it.
-        frequent_words: The object words that captioners often predict on it.
+        frequent_words: The object words that captioners often predict on it; none
+            where they are not known.
         object_names: What its captions call each object, divided by commas, besides
             the object's own name.
         has_numbered_ids: Whether results name images by numbers, as COCO's tools do.

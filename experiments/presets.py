@@ -29,11 +29,11 @@ from files.writing import write_whole
 from keras_lrp import LRP, PRESETS, Gradient
 from models.encoders import preprocess
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
-from report.canvas import QUIET, blank_page, png, show_at, shrink, text_at
+from report.canvas import png
+from report.grid_figure import grid_figure
 from report.overlays import heatmaps, overlay
 
 KIND = "efficientnet_lite2"
-TILE, GAP, MARGIN, LABEL = 1.3, 0.06, 0.3, 0.5  # inches
 
 
 @dataclass(frozen=True)
@@ -98,29 +98,23 @@ def picture(photos: np.ndarray, found: dict[str, np.ndarray], scores: np.ndarray
         found: Relevance of the pixels by preset, (B, H, W, 3) each.
         scores: Of the classes (B, C).
     """
-    width = 2 * MARGIN + (len(found) + 1) * (TILE + GAP) - GAP
-    height = 2 * MARGIN + LABEL + len(photos) * (TILE + GAP)
-    figure = blank_page(width, height)
-    for column, (preset, pixels) in enumerate(found.items(), start=1):
-        left = MARGIN + column * (TILE + GAP)
-        top = height - MARGIN - LABEL
-        name = text_at(figure, left, top + 0.24, preset, size=10, weight="bold")
-        shrink(figure, name, TILE)
-        taken = f"of 1 arrives {pixels.sum((1, 2, 3)).mean():.2f}"
-        if PRESETS[preset]["convolution"] == Gradient():
-            taken = "the logit's derivative"
-        text_at(figure, left, top + 0.08, taken, size=8, color=QUIET)
-        for row, heat in enumerate(heatmaps(pixels)):
-            bottom = top - (row + 1) * (TILE + GAP) + GAP
-            show_at(figure, overlay(photos[row], heat), left, bottom, (TILE, TILE))
-    for row, photo in enumerate(photos):
-        bottom = height - MARGIN - LABEL - (row + 1) * (TILE + GAP) + GAP
-        show_at(figure, photo, MARGIN, bottom, (TILE, TILE))
-        best = int(scores[row].argmax())
-        label = f"class {best}, p {scores[row, best]:.2f}"
-        style = {"size": 7, "color": "white", "backgroundcolor": "#00000080"}
-        text_at(figure, MARGIN + 0.05, bottom + 0.06, label, **style)
-    return figure
+    best = scores.argmax(1)
+    labels = [
+        f"class {one}, p {row[one]:.2f}" for one, row in zip(best, scores, strict=True)
+    ]
+    columns = [list(photos)]
+    for pixels in found.values():
+        pairs = zip(photos, heatmaps(pixels), strict=True)
+        columns.append([overlay(photo, heat) for photo, heat in pairs])
+    headings = [("photo", ""), *(heading(*one) for one in found.items())]
+    return grid_figure(headings, list(zip(*columns, strict=True)), labels)
+
+
+def heading(preset: str, pixels: np.ndarray) -> tuple[str, str]:
+    """Says how much of the relevance reaches the pixels (B, H, W, 3)."""
+    if PRESETS[preset]["convolution"] == Gradient():
+        return preset, "the logit's derivative"
+    return preset, f"of 1 arrives {pixels.sum((1, 2, 3)).mean():.2f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

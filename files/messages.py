@@ -29,6 +29,7 @@ _REASONS = {
 }
 
 
+_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # of the system, in texts of libraries
 _UNSEEN = re.compile(  # controls, and what ends a line or turns its direction
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
     "|\n(?!  )"  # our own lines are indented
@@ -77,6 +78,7 @@ def reason_of(error: Exception, writes: bool = False) -> str:
         return "it is not UTF-8 text. Save it as UTF-8"
     text = error.strerror if isinstance(error, OSError) else None
     text = " ".join((text or str(error) or type(error).__name__).split())
+    text = _NUMBER.sub("", text)
     return text if len(text) <= 5 * LONGEST else f"{text[: 5 * LONGEST]}..."
 
 

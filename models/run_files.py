@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from files.hdf5 import check_structure, check_weights
-from files.messages import FileError, shortened
+from files.messages import FileError, reason_of, shortened
 from files.reading import file_hash, read_json
 from files.values import anything, record, table, text
 from files.writing import current_file
@@ -90,11 +90,10 @@ def _download(address: str) -> Path:
                 wanted += PUBLISHED_PICKLES
                 folder = _snapshot(huggingface_hub, address, wanted)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise CaptionerError(
-            f"{address} cannot be downloaded: {reason} Expected {HUB}USER/MODEL with "
-            f"the files of a run directory ({', '.join(RUN_FILES)}), or of a "
-            "published captioner."
+            f"{address} cannot be downloaded: {reason_of(error)} Expected "
+            f"{HUB}USER/MODEL with the files of a run directory "
+            f"({', '.join(RUN_FILES)}), or of a published captioner."
         ) from error
     return folder
 

@@ -10,6 +10,7 @@ from report.figures import (
     write_figure,
     write_pictures,
 )
+from report.grid_figure import grid_figure, method_figure
 from report.html_report import photo_record, report_page, write_report
 from report.index_page import Card, write_index
 from report.look import SCALES, Look
@@ -35,12 +36,14 @@ __all__ = [
     "Look",
     "attention_overlay",
     "finished_caption",
+    "grid_figure",
     "heatmap_figure",
     "html",
     "in_use",
     "joined_captions",
     "list_cards",
     "mean_probability",
+    "method_figure",
     "name_folders",
     "overlay",
     "page_style",

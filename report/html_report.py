@@ -23,7 +23,7 @@ from report.overlays import (
     photo_of,
     relevance_levels,
 )
-from report.page_parts import fill, page_style, words_script
+from report.page_parts import fill, page_style, stage_markup, words_script
 from report.wording import (
     VISUAL_SHARE,
     likelihood,
@@ -109,6 +109,7 @@ def report_page(
         {
             "title": html.escape(photos[0][0].caption),
             "style": page_style(look),
+            "stage": stage_markup(),
             "words_script": words_script(),
             "hint": _hint(look),
             "data": script_json(

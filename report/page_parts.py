@@ -1,4 +1,4 @@
-"""The style and the script that the report and the live page have in common."""
+"""The style, markup and script that the report and the live page have in common."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from report.look import USUAL, Look
 from report.overlays import ATTENTION_COLOURS, PHOTO_STRENGTH, on_white
 
 STYLE = Path(__file__).with_name("page.css")
+STAGE = Path(__file__).with_name("stage.html")
 WORDS_SCRIPT = Path(__file__).with_name("words.js")
 
 
@@ -33,6 +34,11 @@ def page_style(look: Look = USUAL) -> str:
             "opposes_in_the_dark": "92 136 255" if is_usual else opposes,
         },
     )
+
+
+def stage_markup() -> str:
+    """Returns the photo, what lies over it, its controls and its legend."""
+    return STAGE.read_text(encoding="utf-8")
 
 
 def words_script() -> str:

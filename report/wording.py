@@ -69,7 +69,7 @@ def likelihood(explanation, row: int) -> str:
     likely = math.exp(min(explanation.log_probabilities[row], 700))
     if explanation.against is None:
         return f"p {percent(likely)}"
-    return f"{likely:.3g} times"
+    return f"{float(f'{likely:.3g}'):,.15g} times"
 
 
 def percent(share: float) -> str:

@@ -80,6 +80,40 @@ function colourWords(chips, word) {
   });
 }
 
+// Which row a chip belongs to: that of its word, else of its shortest phrase.
+function rowsByChip(words) {
+  const rows = new Map();
+  const longestFirst = words.map((word, row) => [word, row]).sort(([a], [b]) => b.length - a.length);
+  for (const [word, row] of longestFirst)
+    for (let place = 1; place <= word.length; place++) rows.set(word.step + place, row);
+  return rows;
+}
+
+// Lets a pointer be drawn over chips that have a row: `follow` is called with the first
+// row and the one below the pointer whenever that changes, `end` once several are chosen.
+// Returns a function that tells whether a pointer is down.
+function listenToDrawing(caption, follow, end = () => {}) {
+  let first = null, last = null;
+  const rowAt = (event) => {
+    const chip = document.elementFromPoint(event.clientX, event.clientY)?.closest(".chip");
+    return chip && caption.contains(chip) && "row" in chip.dataset ? Number(chip.dataset.row) : null;
+  };
+  caption.addEventListener("pointerdown", (event) => { first = last = event.button ? null : rowAt(event); });
+  caption.addEventListener("pointermove", (event) => {
+    const row = first === null ? null : rowAt(event);
+    if (row === null || row === last) return;
+    last = row;
+    follow(first, last);
+  });
+  const stop = (isEnd) => {
+    if (isEnd && first !== last) end(first, last);
+    first = last = null;
+  };
+  addEventListener("pointerup", () => stop(true));
+  addEventListener("pointercancel", () => stop(false));
+  return () => first !== null;
+}
+
 function describe(word, compares) {
   const meter = (label, share, text) => [
     element("span", {}, label),
@@ -95,19 +129,20 @@ function describe(word, compares) {
         : meter("Probability", word.probability, percent(word.probability))),
       ...(word.beta === null ? []
         : meter("From image attention, 1−β", visual(word), format(visual(word))))),
-    element("div", { class: "balance" }, ...balanceParts(word.balance, compares)),
+    element("div", { class: "balance" }, ...balanceParts(word, compares)),
+    ...(compares ? [element("p", { class: "quiet" }, "Words in brackets are those of the other caption.")] : []),
   ];
 }
 
-function balanceParts(balance, compares) {
-  const name = compares ? "difference" : "logit";
+function balanceParts({ balance, length }, compares) {
+  const name = compares ? "difference" : length > 1 ? "sum of the logits" : "logit";
   if (balance.image === null) {
     return [element("p", {}, `The ${name} is `, element("b", {}, format(balance.logit)), ". "),
-      element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to the logit.")];
+      element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to it.")];
   }
   const names = ["image", "words", "lost"];
-  const what = compares ? "the difference of the log-probabilities" : "the logit";
-  const lines = [element("h3", {}, `Where ${what} comes from`),
+  const what = compares ? "difference of the log-probabilities" : name;
+  const lines = [element("h3", {}, `Where the ${what} comes from`),
     balanceBar(balance, names), equation(balance, names, name)];
   if (balance.pixels !== null) {
     lines.push(element("p", { class: "quiet" },

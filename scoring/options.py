@@ -1,6 +1,8 @@
 """What the scripts that score explanations over a dataset are asked for with."""
 
 import argparse
+import collections
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from command_line import (
     make_parser,
     positive,
 )
-from dataset import DATASETS, CaptionedImage
+from dataset import DATASETS, CaptionedImage, Dataset
+from dataset.function_words import FUNCTION_WORDS
+from dataset.vocabulary import split_words
 from keras_lrp import PRECISIONS, RELEVANCE_RULES
 from models import LRP_PRESETS, METHODS, BaseCaptioner
 from models.explainers.choices import ALL, choose_methods, choose_ways, split_methods
@@ -25,6 +29,7 @@ from models.run_files import model_name
 from scoring.captioning import fingerprint
 
 SPLITS = ("test", "dev", "train")
+NAMED = 20  # words, where the user is to choose
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,31 @@ def read_images(
     read = DATASETS[options.dataset].read
     images = read(options.data_dir, options.split, with_objects=with_objects)
     return images[: options.limit]
+
+
+def object_words(
+    dataset: Dataset, chosen: Sequence[str], images: Sequence[CaptionedImage]
+) -> tuple[str, ...]:
+    """Returns the object words that are looked at: those chosen, else the dataset's.
+
+    Raises:
+        ValueError: There are neither; the words that are frequent in the captions are
+            named.
+    """
+    words = tuple(chosen) or dataset.frequent_words
+    if words:
+        return words
+    spoken = collections.Counter(
+        word
+        for image in images
+        for caption in image.captions
+        for word in set(split_words(caption)) - FUNCTION_WORDS
+    )
+    frequent = ",".join(word for word, _ in spoken.most_common(NAMED))
+    raise ValueError(
+        f"Which words are objects is not known of the dataset {dataset.name}. Name "
+        f"them with --words; these are frequent in its captions: {frequent}."
+    )
 
 
 def scoring_settings(captioner: BaseCaptioner, options: ScoringOptions) -> dict:

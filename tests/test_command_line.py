@@ -164,12 +164,14 @@ def test_lines_stand_beside_the_progress(monkeypatch, capsys):
         for number in progress([1, 2], desc="images"):
             print_beside(f"result {number}")
             logging.info("message %d", number)
+            logging.warning("of each split")
 
     assert run_script("a.py", work) == 0
     out, err = capsys.readouterr()
     assert out.replace("\r", "").split() == ["result", "1", "result", "2"]
     lines = [line.split("\r")[-1] for line in err.split("\n")]
-    assert [line for line in lines if "message" in line] == ["message 1", "message 2"]
+    told = [line for line in lines if line and "images" not in line]
+    assert told == ["message 1", "of each split", "message 2"], "each message once"
 
 
 def test_progress_is_made_in_one_place():
@@ -193,3 +195,18 @@ def test_options_are_filled_by_their_names():
     assert fill_options(Chosen, parsed, names=split_names("c,d")).names == ("c", "d")
     with pytest.raises(AttributeError, match="limit"):
         fill_options(Chosen, argparse.Namespace(names=[]))
+
+
+def test_a_wrong_command_line_is_refused_in_one_line(capsys):
+    parser = make_parser("Does something.", "a.py")
+    parser.add_argument("--beam-size", type=int, metavar="N", help="of the search")
+    for arguments, expected in (
+        (["--beam-size", "x"], "argument --beam-size: invalid int value: 'x'"),
+        (["--beamsize=3"], "unrecognized arguments: --beamsize=3; --beam-size may be"),
+        (["b.jpg"], "unrecognized arguments: b.jpg. See a.py --help."),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(arguments)
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and error.count("\n") == 1
+        assert error.startswith(f"a.py: {expected}")

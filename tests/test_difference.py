@@ -1,5 +1,7 @@
 """Why one caption and not another: aligned by hand, against slopes, and in balance."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import tiny_captioner
@@ -103,6 +105,8 @@ def test_the_difference_is_that_of_the_log_probabilities(captioner, image, tmp_p
     assert method_label(e).endswith(f"rather than {SECOND}")
     assert mean_probability(e) is None
     assert likelihood(e, 0) == f"{np.exp(e.logits[0]):.3g} times"
+    large = SimpleNamespace(against="a cat", log_probabilities=[np.log(13456)])
+    assert likelihood(large, 0) == "13,500 times"
 
 
 def test_the_gradient_is_the_slope_of_the_log_probabilities(captioner, image):

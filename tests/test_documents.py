@@ -11,6 +11,9 @@ from documents import ROOT, blocks, run_block
 from PIL import Image
 
 from models.decoders import DECODERS
+from models.run_files import shipped_captioners
+from report.figures import FORMATS, NAMES
+from report.photo_folder import FINISHED, WRITTEN
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -87,3 +90,17 @@ def test_links_lead_somewhere(name):
         assert path.exists(), f"{name} links to {target}"
         if anchor:
             assert anchor in anchors(path.read_text("utf-8")), f"{name}: #{anchor}"
+
+
+def test_the_readme_has_the_real_sizes_and_files():
+    text = (ROOT / "README.md").read_text("utf-8")
+    sizes = dict(re.findall(r"^\| `(\S+)` \|.*\| (\d+) MB \|$", text, re.MULTILINE))
+    for name in shipped_captioners():
+        files = (ROOT / "models/pretrained" / name).iterdir()
+        size = sum(path.stat().st_size for path in files) / 1e6
+        assert abs(size - int(sizes.pop(name))) <= 0.5 + 1e-9, name
+    assert not sizes
+    table = text.partition("| file | what it is |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+\.\w+)`", table))
+    others = {f"{name}.{kind}" for name in NAMES for kind in FORMATS[1:]}
+    assert named == {FINISHED, *WRITTEN} - others

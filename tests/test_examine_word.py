@@ -124,6 +124,19 @@ def test_statistics_are_those_of_the_explanation(captioner, scenes, captions, ou
     assert float(share["value"]) == pytest.approx(1 - e.beta[0], rel=1e-4)
 
 
+def test_objects_of_a_folder_must_be_named(scenes, tmp_path, capsys):
+    folder = shutil.copytree(scenes, tmp_path / "own")
+    arguments = ["--model", "tiny", "--dataset", "folder", "--data-dir", str(folder)]
+    output = tmp_path / "a.json"
+    assert examine_word.main([*arguments, "--output", str(output)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "is not known of the dataset folder. Name them with --words" in error
+    assert set(error.split(": ")[-1].rstrip(".").split(",")) <= {
+        *("dog", "cat", "ball", "runs")
+    }
+    assert not output.exists()
+
+
 def test_own_captions_and_frequent_words(captioner, scenes, output):
     assert run(output, scenes, "--limit", 3) == 0
     content = read(output)

@@ -339,6 +339,7 @@ def test_values_and_reasons_are_short():
         "a.json: no space is left on the disk. Free some, or name another folder."
     )
     assert "Errno" not in reason_of(OSError(errno.EXDEV, "x", "y"))
+    assert reason_of(ValueError("no: [Errno -2] a\n b")) == "no: a b"
     assert describe(ValueError("as it is.")) == "as it is."
     assert parse_json('{"a": [1, 2.5, "x"]}') == {"a": [1, 2.5, "x"]}
 

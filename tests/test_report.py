@@ -607,3 +607,20 @@ def test_number(value, text):
 )
 def test_percent(share, text):
     assert percent(share) == text
+
+
+def test_words_in_rows_and_methods_in_columns():
+    methods = [fake_explanation(method=name) for name in ("lrp", "grad_cam")]
+    figure = report.method_figure(methods, ["dog", 0])
+    pictures = [axes.images[0].get_array() for axes in figure.axes]
+    assert len(pictures) == 3 * 2
+    for picture, (explanation, word) in zip(
+        pictures[2:], [(e, word) for e in methods for word in ("dog", 0)], strict=True
+    ):
+        np.testing.assert_array_equal(picture, report.word_picture(explanation, word))
+    texts = [text.get_text() for text in figure.texts]
+    assert {"photo", "LRP", "Grad-CAM"} < set(texts)
+    chance = percent(np.exp(methods[0].log_probabilities[2]))
+    assert f"dog, p {chance}" in texts
+    with pytest.raises(ValueError, match="'cat' is none of the explained words"):
+        report.method_figure(methods, ["cat"])

@@ -148,7 +148,7 @@ def test_words_drawn_over_are_added_up(page, explanation):
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.995
     parts = [balance(explanation, row) for row in (1, 2)]
     logit = sum(part["logit"] for part in parts)
-    assert f"logit {number(logit)} =" in page.all(".equation")[0].text
+    assert f"sum of the logits {number(logit)} =" in page.all(".equation")[0].text
     numbers = [chip.text.split("\n")[1] for chip in page.all(".chip")[:3]]
     total = explanation.preceding_words[1:].sum(0)
     assert numbers == [f"+{number(v)}" if v > 0 else number(v) for v in total]
@@ -230,6 +230,15 @@ def test_two_captioners_lie_beside_each_other(browser, tmp_path):
     facts = [one.text.partition(" ·")[0] for one in page.all(".facts")]
     assert facts == ["captioner one", "captioner two"]
     assert not page.all("button.beside")
+    chips = page.all(".caption button.chip")
+    chips[0].click()
+    titles = lambda: [title.text for title in page.all(".detail h2")]  # noqa: E731
+    assert titles() == ["a", "a"], "the same word is shown in both"
+    chips[-1].click()
+    assert titles() == ["a", "cat"], "the other caption lacks it"
+    page.point_at(chips[3])
+    page.point_at(page.all("h1")[0])
+    assert titles() == ["a", "cat"], "each keeps what was chosen"
 
 
 def test_attention_takes_the_place_of_relevance(page):

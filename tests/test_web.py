@@ -208,6 +208,19 @@ def test_only_the_word_at_its_place_is_explained(client):
     assert [(word["word"], word["step"]) for word in method["words"]] == [("a", 4)]
 
 
+def test_a_phrase_and_another_caption_as_explain_does(client, captioners, tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    key, other = send(client), "a cat runs on grass"
+    for question, how in (
+        ({"place": 4, "count": 2}, {"phrases": ["the grass"]}),
+        ({"against": other}, {"against": other}),
+    ):
+        record = ask(client, "/explanation", key, caption=TEXT, **question)[-1]["done"]
+        given = (captioners.get("tiny"), tmp_path / "a.png", "lrp", TEXT)
+        expected = photo_record([explain(*given, **how)], "tiny")
+        assert record == json.loads(json.dumps(expected))
+
+
 def test_the_report_is_that_of_the_library(client, captioners, tmp_path):
     (tmp_path / "a.png").write_bytes(png())
     question = {"caption": "a dog", "method": "grad_cam"}
@@ -241,6 +254,14 @@ def test_words_of_a_published_captioner_are_explained(tmp_path):
         ({"caption": "a dog and a xylophone"}, "does not know 'and', 'xylophone'"),
         ({"caption": "   "}, "the caption is empty"),
         ({"caption": "a dog", "place": 2}, "has 2 words; there is no word number 3."),
+        ({"caption": "a dog", "count": 3}, "has 2 words; there is no word number 3."),
+        ({"caption": "a dog", "count": 2, "contrast": "cat"}, "A phrase cannot be"),
+        ({"caption": "a dog", "against": "A dog!"}, "have the same words"),
+        ({"caption": "a dog", "against": "a moon"}, "does not know 'moon'"),
+        (
+            {"caption": "a dog", "against": "a cat", "method": "grad_cam"},
+            "its maps do not add up. Choose one of lrp",
+        ),
         ({"caption": "a dog", "method": "magic"}, "Unknown method 'magic'"),
         ({"caption": "a dog", "method": "attention_mean"}, "Choose another method."),
         ({"caption": "a dog", "contrast": "moon"}, "does not know 'moon'"),

@@ -7,24 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsers import open_browser
-from selenium.webdriver import Keys
+from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 from tiny_page import SECONDS, Gate, png, tiny_captioners
 
 from models import explain
 from report import photo_record
+from web.captioners import Captioners
 
 pytest.importorskip("uvicorn", reason="needs requirements-web.txt")
 from web.serving import address_of, make_server, open_socket
 
 
 class Site:
-    """A served page, and what stands behind it."""
+    """A served page, and what stands behind it.
 
-    def __init__(self):
+    Args:
+        captioners: Those on the page; tiny ones if None.
+    """
+
+    def __init__(self, captioners: Captioners | None = None):
         self.gate = Gate()
-        self.captioners = tiny_captioners(self.gate)
+        self.captioners = captioners or tiny_captioners(self.gate)
         self.server = make_server(self.captioners, "127.0.0.1")
         self.socket = open_socket("127.0.0.1", 0)
         self.address = address_of(self.socket, "127.0.0.1")
@@ -89,6 +94,27 @@ class User:
         chip.click()
         self.wait(lambda: self.all(".detail h2") and self.text(".detail h2") == word)
 
+    def draw_over(self, first, last) -> None:
+        """Draws the pointer from one chip to another."""
+        chain = ActionChains(self.browser, duration=0).click_and_hold(first)
+        chain.move_to_element(last).release().perform()
+
+    def wait_for(self, name: str, *words: str) -> None:
+        """Waits until this is explained, and its chips are pressed."""
+        chosen = '.chip[aria-pressed="true"]'
+        self.wait(
+            lambda: (
+                [self.all(".detail h2") and self.text(".detail h2")] == [name]
+                and [chip.text.split("\n")[0] for chip in self.all(chosen)]
+                == list(words)
+            )
+        )
+
+    def compare(self, text: str) -> None:
+        field = self.all("#contrast")[0]
+        field.clear()
+        field.send_keys(text + Keys.TAB)
+
     def retype(self, text: str) -> None:
         if not self.all("#edit")[0].is_displayed():
             self.all("#rewrite")[0].click()
@@ -151,9 +177,7 @@ def test_another_text_method_and_word_to_contrast(user, site, photo):
     how = {"caption": "a dog runs on the grass", "words": ["dog"]}
     for method, contrast in (("lrp", "cat"), ("grad_cam", "cat")):
         Select(user.all("#method")[0]).select_by_value(method)
-        field = user.all("#contrast")[0]
-        field.clear()
-        field.send_keys(contrast + Keys.TAB)
+        user.compare(contrast)
         found = explain(captioner, photo, method, contrast=contrast, **how)
         src = photo_record([found])["images"][0]
         layer = user.all(".stage .layer")[0]
@@ -161,6 +185,35 @@ def test_another_text_method_and_word_to_contrast(user, site, photo):
     assert "Grad-CAM, rather than cat" in user.text(".method")
     user.all("#own")[0].click()
     user.wait(lambda: [chip.text for chip in user.words()] == own)
+
+
+def test_a_phrase_and_another_caption(user, site, photo):
+    user.give(photo)
+    user.words()
+    user.retype("a dog runs on the grass")
+    user.wait(lambda: len(user.words()) == 6)
+    chips = user.words()
+    user.draw_over(chips[5], chips[4])
+    user.wait_for("the grass", "the", "grass")
+    given = (site.captioners.get("tiny"), photo, "lrp", "a dog runs on the grass")
+    layer = user.all(".stage .layer")[0]
+    record = photo_record([explain(*given, phrases=["the grass"])])
+    assert layer.get_attribute("src") == record["images"][0]
+    chips[0].click()
+    user.wait_for("a", "a")
+    chips[0].send_keys(Keys.SHIFT, Keys.ARROW_RIGHT)
+    chips[1].send_keys(Keys.ENTER)
+    user.wait_for("a dog", "a", "dog")
+    user.compare("a cat runs on grass")
+    user.wait_for("dog, not cat", "dog", "(cat)")
+    (the,) = [chip for chip in user.words() if chip.text.split("\n")[0] == "the"]
+    the.click()
+    user.wait_for("the", "the")
+    explained = explain(*given, against="a cat runs on grass")
+    images = photo_record([explained])["images"]
+    assert layer.get_attribute("src") == images[1]
+    user.compare("")
+    user.wait(lambda: len(user.words()) == 6)
 
 
 def test_keys_walk_along_the_words(user, photo):

@@ -17,9 +17,10 @@ from starlette.routing import Route
 from files.messages import shortened
 from files.reading import parse_json
 from report import page_style, words_script
+from report.page_parts import fill, stage_markup
 from web.captioners import Captioners
 from web.examples import list_examples
-from web.explaining import Question, explain_caption, explain_word, find_caption
+from web.explaining import Question, explain_caption, explain_words, find_caption
 from web.guard import Guard
 from web.photos import MOST_BYTES, GoneError, Photo, Photos
 from web.turns import BusyError, Event, Turns
@@ -28,8 +29,15 @@ HERE = Path(__file__).parent
 MOST_QUESTION = 20_000  # bytes of a question
 MOST_RECEIVED = 4  # photographs at a time
 SECONDS_TO_SEND = 60
+
+
+def page_markup() -> str:
+    """Returns the page, with the stage that it shares with the report."""
+    return fill((HERE / "index.html").read_text(), {"stage": stage_markup()})
+
+
 ASSETS: dict[str, tuple[str, Callable[[], str]]] = {  # media type, and the content
-    "/": ("text/html", (HERE / "index.html").read_text),
+    "/": ("text/html", page_markup),
     "/page.css": ("text/css", (HERE / "page.css").read_text),
     "/page.js": ("text/javascript", (HERE / "page.js").read_text),
     "/questions.js": ("text/javascript", (HERE / "questions.js").read_text),
@@ -38,7 +46,7 @@ ASSETS: dict[str, tuple[str, Callable[[], str]]] = {  # media type, and the cont
 }
 COMPUTED = {
     "/caption": find_caption,
-    "/explanation": explain_word,
+    "/explanation": explain_words,
     "/report": explain_caption,
 }
 

@@ -10,7 +10,9 @@ from files.pictures import shrunk
 from files.values import optional, record, text, whole
 from models import METHODS, BaseCaptioner, Caption, explain_encoded
 from models.explainers.choices import refuse_methods
-from models.explainers.explain import known_tokens
+from models.explainers.difference import check_difference
+from models.explainers.explain import explain_difference, known_tokens
+from models.explainers.spans import Spans
 from report import photo_record, report_page
 from report.html_report import LONGEST_SIDE
 from report.wording import METHOD_LABELS
@@ -23,8 +25,10 @@ CHECK = record(
     {"photo": text, "captioner": text},
     caption=optional(text),
     place=whole(0, LONGEST),
+    count=whole(1, LONGEST),
     method=text,
     contrast=optional(text),
+    against=optional(text),
 )
 
 
@@ -36,17 +40,22 @@ class Question:
         photo: The key of the photograph.
         captioner: The name of the captioner on the page.
         caption: The text to explain; the captioner's own if None.
-        place: Of the word to explain, from 0.
+        place: Of the first word to explain, from 0.
+        count: How many words from there are explained as one.
         method: Of METHODS.
         contrast: The word that it is compared with, if any.
+        against: The caption that the caption is compared with, if any; then all words
+            where they differ are explained.
     """
 
     photo: str
     captioner: str
     caption: str | None = None
     place: int = 0
+    count: int = 1
     method: str = "lrp"
     contrast: str | None = None
+    against: str | None = None
 
     @classmethod
     def read(cls, content: object) -> "Question":
@@ -112,20 +121,20 @@ def find_caption(
     }
 
 
-def explain_word(
+def explain_words(
     captioners: Captioners, photo: Photo, question: Question, say: Say
 ) -> dict:
-    """Explains one word; returns what the report's page shows of it."""
+    """Explains a word or a phrase; returns what the report's page shows of it."""
 
-    def steps(num_words: int) -> list[int]:
-        if question.place >= num_words:
+    def spans(num_words: int) -> Spans:
+        end = question.place + question.count
+        if end > num_words:
             raise ValueError(
-                f"The caption has {num_words} words; there is no word number "
-                f"{question.place + 1}."
+                f"The caption has {num_words} words; there is no word number {end}."
             )
-        return [question.place]
+        return Spans(np.array([question.place]), np.array([question.count]))
 
-    explanations = _explain(captioners, photo, question, say, steps)
+    explanations = _explain(captioners, photo, question, say, spans)
     return photo_record(explanations, question.captioner)
 
 
@@ -133,7 +142,7 @@ def explain_caption(
     captioners: Captioners, photo: Photo, question: Question, say: Say
 ) -> str:
     """Explains every word; returns the report's page."""
-    explanations = _explain(captioners, photo, question, say, range)
+    explanations = _explain(captioners, photo, question, say, np.arange)
     return report_page([explanations], question.captioner)
 
 
@@ -142,20 +151,25 @@ def _explain(
     photo: Photo,
     question: Question,
     say: Say,
-    steps: Callable[[int], range | list[int]],
+    choose: Callable[[int], Spans | np.ndarray],
 ) -> list:
-    """Explains words of the caption; `steps` chooses their places by their number."""
+    """Explains what `choose` takes of so many words, or why not the other caption."""
     seen = see(captioners, photo, question.captioner, say)
     captioner = captioners.get(question.captioner)
     refuse_methods([question.method], captioner)
     tokens = _tokens(captioner, seen, question.caption)
-    places = steps(len(captioner.sentence(tokens).words))
+    methods = [question.method]
+    if question.against is not None:
+        check_difference(methods)
+        other = known_tokens(captioner, question.against)
+        return explain_difference(captioner, seen.encoded, (tokens, other), methods)
+    spans = choose(len(captioner.sentence(tokens).words))
     return explain_encoded(
         captioner,
         seen.encoded,
         tokens,
-        np.asarray(places),
-        [question.method],
+        spans,
+        methods,
         question.contrast or None,
     )
 

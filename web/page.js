@@ -4,7 +4,8 @@ const explained = new Map(); // what was computed of words, by what was asked
 const state = {
   photo: null, name: "", // the key of the photograph, and the name of its file
   caption: null, words: [], isEdited: false,
-  place: null, record: null, // the word that is chosen, and what is shown of it
+  first: null, last: null, anchor: 0, // the words that are chosen, and where Shift began
+  record: null, isCompared: false, // what is shown, and whether it compares two captions
   view: "heatmap", preferred: "",
 };
 let choices = { captioners: [], examples: [], most_bytes: 0, most_photos: 0 };
@@ -21,6 +22,7 @@ const takePhoto = attempt(async (file, captioner = state.preferred) => {
   showStatus("word", "");
   const response = await request(`photos?name=${name}`, { method: "POST", body: file, signal: mine.signal });
   Object.assign(state, { photo: (await response.json()).photo, name: file.name });
+  if (chosen().against) find("#contrast").value = ""; // it was about another photograph
   find("#captioner").value = captioner;
   showPhoto(file);
   try {
@@ -61,12 +63,13 @@ async function describePhoto(text) {
   Object.assign(state, { caption: found.caption, words: found.words, isEdited: text !== null });
   find(".stage .base").alt = "the photograph: " + found.caption;
   fillMethods(found.methods);
-  buildWords();
+  showOwnWords();
   find("#edit").hidden = true;
   find("#own").hidden = !state.isEdited;
   find(".actions").hidden = false;
   find("#author").replaceChildren(state.isEdited ? "Your text" : "The captioner wrote",
     element("span", { class: "unseen" }, ": " + state.caption));
+  if (chosen().against) await compare();
 }
 
 function forgetCaption() {
@@ -87,17 +90,29 @@ function writeWords(words) {
   find(".caption").replaceChildren(...written, element("i", { class: "cursor" }));
 }
 
-function buildWords() {
-  const parts = (word) => [element("span", {}, word), element("small")];
-  const buttons = state.words.map((word, place) => {
-    const chip = element("button", { type: "button", class: "chip" }, ...parts(word));
-    chip.addEventListener("click", () => explainWord(place));
-    chip.tabIndex = place ? -1 : 0;
-    return chip;
-  });
-  find(".caption").replaceChildren(element("span", { class: "chip" }, ...parts("<start>")), ...buttons);
+function showOwnWords() {
+  buildWords(["<start>", ...state.words], new Map(state.words.map((_, row) => [row + 1, row])));
   find(".detail").replaceChildren(element("p", { class: "quiet hint" },
-    "Click a word to see which pixels and which words before it made the captioner write it. Only that word is computed."));
+    "Click a word to see which pixels and which words before it made the captioner write it. " +
+    "Draw over several to explain them as one. Only what you choose is computed."));
+}
+
+// Places of the sentence that belong to no row cannot be chosen.
+function buildWords(sentence, rows) {
+  find(".caption").replaceChildren(...sentence.map((word, place) => {
+    const parts = [element("span", {}, word), element("small")];
+    if (!rows.has(place)) return element("span", { class: "chip" }, ...parts);
+    const chip = element("button", { type: "button", class: "chip", "data-row": rows.get(place) }, ...parts);
+    // A key has no detail; it takes the words that Shift has chosen.
+    chip.addEventListener("click", ({ detail }) => choose(detail ? rowOf(chip) : state.anchor, rowOf(chip)));
+    return chip;
+  }));
+  chips().forEach((chip, place) => { chip.tabIndex = place ? -1 : 0; });
+  state.anchor = 0;
+}
+
+function rowOf(chip) {
+  return Number(chip.dataset.row);
 }
 
 function chips() {
@@ -110,6 +125,8 @@ function walk(event) {
   if (!(event.key in steps) || place < 0) return;
   event.preventDefault();
   const next = chips()[Math.min(Math.max(steps[event.key], 0), last)];
+  if (event.shiftKey && !state.isCompared) press(state.anchor, rowOf(next));
+  else state.anchor = rowOf(next);
   for (const chip of chips()) chip.tabIndex = chip === next ? 0 : -1;
   next.focus();
 }
@@ -121,45 +138,70 @@ function fillMethods(found) {
   if (found.some(({ name }) => name === before)) select.value = before;
 }
 
-// A word
+// Words, phrases, and another caption
 
-// What is asked about a word, besides the photograph.
-function questionOf(place) {
-  return { caption: state.caption, place, ...chosen() };
+// What is asked about words that follow each other, besides the photograph.
+function questionOf(first, last) {
+  const [place, end] = [Math.min(first, last), Math.max(first, last)];
+  return { caption: state.caption, place, count: end - place + 1, ...chosen() };
 }
 
+// The field of the contrast takes one word, or a caption to compare with.
 function chosen() {
-  const [captioner, method, contrast] = ["#captioner", "#method", "#contrast"].map((one) => find(one).value.trim());
-  return { photo: state.photo, captioner, method, contrast };
+  const [captioner, method, other] = ["#captioner", "#method", "#contrast"].map((one) => find(one).value.trim());
+  const isCaption = /\s/.test(other);
+  return { photo: state.photo, captioner, method,
+    contrast: isCaption ? "" : other, against: isCaption ? other : null };
 }
 
-const explainWord = attempt(async (place) => {
-  const question = questionOf(place), key = JSON.stringify(question);
-  const before = state.place, [chip, word] = [chips()[place], state.words[place]];
-  press(place);
-  running.word?.abort();
-  if (!explained.has(key)) {
-    chip.setAttribute("aria-busy", "true");
-    try {
-      explained.set(key, await ask("explanation", question, `Explaining “${word}” …`));
-    } catch (error) {
-      if (error instanceof Refusal) press(before);
-      throw error;
-    } finally {
-      chip.removeAttribute("aria-busy");
-    }
-  }
-  state.record = explained.get(key);
-  showWord();
+const choose = attempt(async (first, last) => {
+  if (!chosen().against) await explainWords(first, last);
+  else if (state.isCompared) showRow(last);
+  else await compare();
 });
 
-function press(place) {
-  state.place = place;
-  chips().forEach((chip, other) => chip.setAttribute("aria-pressed", other === place));
+async function explainWords(first, last) {
+  const before = [state.first, state.last], question = questionOf(first, last);
+  const { place, count } = question;
+  const busy = chips().slice(place, place + count);
+  press(first, last);
+  for (const chip of busy) chip.setAttribute("aria-busy", "true");
+  try {
+    await explain(question, `Explaining “${state.words.slice(place, place + count).join(" ")}” …`);
+  } catch (error) {
+    if (error instanceof Refusal) press(...before);
+    throw error;
+  } finally {
+    for (const chip of busy) chip.removeAttribute("aria-busy");
+  }
+  showRow(0);
 }
 
-function showWord() {
-  const { record } = state, [method] = record.methods, [word] = method.words;
+async function compare() {
+  await explain(questionOf(0, 0), "Comparing the captions …");
+  const [{ sentence, words }] = state.record.methods;
+  state.isCompared = true;
+  buildWords(sentence, rowsByChip(words));
+  showRow(0);
+}
+
+// Asks once for each question, and keeps the answer.
+async function explain(question, text) {
+  const key = JSON.stringify(question);
+  running.word?.abort();
+  if (!explained.has(key)) explained.set(key, await ask("explanation", question, text));
+  state.record = explained.get(key);
+}
+
+function press(first, last) {
+  Object.assign(state, { first, last, anchor: first ?? state.anchor });
+  const isChosen = (row) => first !== null && row >= Math.min(first, last) && row <= Math.max(first, last);
+  for (const chip of chips()) chip.setAttribute("aria-pressed", isChosen(rowOf(chip)));
+}
+
+function showRow(row) {
+  const { record } = state, [method] = record.methods, word = method.words[row];
+  if (state.isCompared) press(row, row);
   const base = find(".stage .base");
   if (base.hidden) { // the browser cannot show this kind of file
     base.src = record.image;
@@ -167,29 +209,34 @@ function showWord() {
   }
   find(".stage").classList.add("shown");
   find(".stage .layer").hidden = false;
-  drawWord(article, record.images, word, state.view);
+  drawWord(article, record.images, word, state.view, method.compares);
   const summary = methods.find(({ name }) => name === method.name)?.summary ?? "";
   find(".detail").append(element("p", { class: "quiet method" }, element("b", {}, method.label), ": ", summary));
-  chips().forEach((chip, place) => chip.classList.toggle("known", explained.has(JSON.stringify(questionOf(place)))));
+  chips().forEach((chip, row) => chip.classList.toggle("known", state.isCompared || explained.has(JSON.stringify(questionOf(row, row)))));
 }
 
 function forgetWord() {
-  state.place = state.record = null;
+  Object.assign(state, { first: null, last: null, record: null, isCompared: false });
   find(".stage").classList.remove("shown");
   find(".stage .layer").hidden = true;
   find(".views").hidden = true;
   find(".detail").replaceChildren();
 }
 
-function explainAgain() {
-  if (state.place !== null) explainWord(state.place);
-}
+const explainAgain = attempt(async () => {
+  if (state.caption === null) return;
+  if (chosen().against) await compare();
+  else if (state.isCompared) {
+    forgetWord();
+    showOwnWords();
+  } else if (state.first !== null) await explainWords(state.first, state.last);
+});
 
 // The report of all words
 
 const download = attempt(async () => {
   const link = element("a", { download: state.name.replace(/\.[^.]*$/, "") + "-report.html" });
-  const page = await ask("report", questionOf(0), "Explaining every word for the report …");
+  const page = await ask("report", questionOf(0, 0), "Explaining every word for the report …");
   link.href = URL.createObjectURL(new Blob([page], { type: "text/html" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
@@ -241,6 +288,8 @@ function listenToArticle() {
   find("#method").addEventListener("change", explainAgain);
   find("#contrast").addEventListener("change", explainAgain);
   find(".caption").addEventListener("keydown", walk);
+  const ifOwn = (work) => (...rows) => state.caption === null || state.isCompared || work(...rows);
+  listenToDrawing(find(".caption"), ifOwn(press), ifOwn(choose));
   find("#rewrite").addEventListener("click", () => {
     find("#edit").hidden = false;
     find("#text").value = state.caption;
@@ -254,7 +303,10 @@ function listenToArticle() {
   find("#own").addEventListener("click", () => explainText(null));
   find("#report").addEventListener("click", download);
   for (const button of find(".views").children)
-    button.addEventListener("click", () => { state.view = button.dataset.view; showWord(); });
+    button.addEventListener("click", () => {
+      state.view = button.dataset.view;
+      showRow(state.isCompared ? state.first : 0);
+    });
   const base = find(".stage .base");
   base.addEventListener("load", () => frame(base.naturalWidth, base.naturalHeight));
   base.addEventListener("error", () => { base.hidden = true; });

@@ -280,7 +280,7 @@ def read_scenes(
     if not (data_dir / "scenes.json").is_file():
         raise DatasetError(
             f"{data_dir} holds no rendered scenes (no scenes.json). "
-            "Render them with dataset.scenes.scenes.write_scenes first."
+            f"Render them: python -m dataset.scenes --output {data_dir}"
         )
     images = read_flickr(data_dir, split, source=SOURCE)
     if not with_objects:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from command_line import ANEW, make_parser, not_negative, positive, run_script
 from experiments.robustness.faults import Disturbed, try_faults
-from experiments.robustness.inputs import Tally, try_inputs
+from experiments.robustness.inputs import KINDS, Tally, try_inputs
 from experiments.robustness.scripts import SCRIPTS
 
 SHOWN = 20  # findings of a kind that are printed
@@ -45,6 +45,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="disturb only these; default: all",
     )
+    names = [kind.name for kind in KINDS]
+    add(
+        "--kinds",
+        nargs="+",
+        choices=names,
+        default=names,
+        metavar="FILE",
+        help="break only these kinds of files, by the names of the table; default: all",
+    )
     return parser.parse_args(argv)
 
 
@@ -66,9 +75,9 @@ def run(arguments: argparse.Namespace) -> Iterator[str]:
             for disturbed in found.values():
                 yield from disturbed.findings
         minutes = arguments.minutes * (0.2 if moments else 1.0)
-        tallies = try_inputs(
-            place / "inputs", arguments.inputs, arguments.seed, minutes
-        )
+        kinds = [kind for kind in KINDS if kind.name in arguments.kinds]
+        given = (arguments.inputs, arguments.seed, minutes, kinds)
+        tallies = try_inputs(place / "inputs", *given)
         print(*input_lines(tallies), sep="\n")
         for tally in tallies.values():
             yield from tally.findings[:SHOWN]

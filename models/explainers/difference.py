@@ -45,7 +45,11 @@ class Alignment(NamedTuple):
 
 
 def check_difference(
-    methods: Sequence[str], words, phrases, contrast, sentence: bool
+    methods: Sequence[str],
+    words: Sequence[str] | None = None,
+    phrases: Sequence[str] | None = None,
+    contrast: str | None = None,
+    sentence: bool = False,
 ) -> None:
     """Refuses what has no meaning for a difference of captions.
 

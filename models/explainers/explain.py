@@ -124,23 +124,40 @@ def explain_each(
     ways = (lrp_preset, decoder_rules, precision)
     if against is not None:
         other = known_tokens(captioner, against)
-        return _explain_difference(captioner, encoded, (tokens, other), methods, *ways)
+        return explain_difference(captioner, encoded, (tokens, other), methods, *ways)
     spans = find_spans(read, wanted, sentence)
     if contrast is not None and (spans.lengths == 1).all():
         spans = _contrasted(captioner, read, spans, contrast)
     return explain_encoded(captioner, encoded, tokens, spans, methods, contrast, *ways)
 
 
-def _explain_difference(
+def explain_difference(
     captioner: BaseCaptioner,
     encoded: EncodedImage,
     captions: tuple[np.ndarray, np.ndarray],
     methods: Sequence[str],
-    *ways,
+    lrp_preset: str | None = None,
+    decoder_rules: str | None = None,
+    precision: str = PRECISION,
 ) -> list[Explanation]:
-    """Explains why the first of two captions and not the second."""
+    """Explains why the first of two captions of an encoded image and not the second.
+
+    Args:
+        captioner: The model.
+        encoded: The image, of `Captioner.encode_each`.
+        captions: The ids of each (T,).
+        methods: Additive ones, see `check_difference`; the explanations come in their
+            order.
+        lrp_preset: See `explain`.
+        decoder_rules: See `explain`.
+        precision: See `explain`.
+
+    Raises:
+        ValueError: The captions have the same words.
+    """
     sentences = tuple(captioner.sentence(tokens) for tokens in captions)
     alignment = align(*sentences)
+    ways = (lrp_preset, decoder_rules, precision)
     found = []
     for place, tokens in enumerate(captions):
         spans = spans_of(alignment.blocks, place)
@@ -185,8 +202,8 @@ def explain_encoded(
     spans = Spans.of(spans)
     if contrast is not None and (spans.lengths > 1).any():
         raise ValueError(
-            "A phrase cannot be contrasted with a word. Explain its words (words), or "
-            "leave the contrast out."
+            "A phrase cannot be contrasted with a word. Explain its words, or leave "
+            "the contrast out."
         )
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
