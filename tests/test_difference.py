@@ -113,7 +113,7 @@ def test_the_gradient_is_the_slope_of_the_log_probabilities(captioner, image):
 
     def stage(moved):
         given = (captioner, Operations(), moved, tokens, spans)
-        return explain_decoder(*given, of_probability=True)
+        return explain_decoder(*given, target="log_probability")
 
     direction = np.random.default_rng(1).normal(size=features.shape).astype("float32")
     step = 2e-3 * np.abs(features).max() * direction

@@ -16,6 +16,8 @@ from models.encoders import flatten_grid
 from models.explainers.spans import Spans
 from models.sentence import Sentence, few_sizes
 
+TARGETS = ("logit", "centred_logit", "log_probability")
+
 
 @dataclass(frozen=True)
 class DecoderStage:
@@ -27,6 +29,9 @@ class DecoderStage:
     Attributes:
         features: The encoder's features (h, w, D).
         feature_gradient: (R, h, w, D).
+        mean_gradient: The derivative by the mean feature, of which `feature_gradient`
+            holds an equal part at every position (R, D); 0 for a decoder that does
+            not read it.
         preceding_words: Input times gradient of the embeddings, summed (R, T).
         attention: The decoder's attention maps by name, (R, h, w) each.
         beta: (R,), or None for a decoder without a sentinel.
@@ -42,6 +47,7 @@ class DecoderStage:
 
     features: np.ndarray
     feature_gradient: np.ndarray
+    mean_gradient: np.ndarray
     preceding_words: np.ndarray
     attention: dict[str, np.ndarray]
     beta: np.ndarray | None
@@ -52,6 +58,14 @@ class DecoderStage:
     seeds: np.ndarray
     sentence: Sentence
     spans: Spans
+
+    @property
+    def located_gradient(self) -> np.ndarray:
+        """The part of `feature_gradient` that is not by the mean feature."""
+        height, width = self.features.shape[:2]
+        return self.feature_gradient - self.mean_gradient[:, None, None] / (
+            height * width
+        )
 
     @property
     def shown_attention(self) -> np.ndarray | None:
@@ -65,6 +79,7 @@ class Differentiated(NamedTuple):
     Attributes:
         logits: The explained sums of logits (R,).
         feature_gradient: (R, L, D).
+        mean_gradient: (R, D).
         by_word: Input times gradient of the embeddings (R, S).
         attention: By name (R, L).
         beta: (R,) or None.
@@ -73,6 +88,7 @@ class Differentiated(NamedTuple):
 
     logits: object
     feature_gradient: object
+    mean_gradient: object
     by_word: object
     attention: dict
     beta: object
@@ -86,7 +102,7 @@ def explain_decoder(
     tokens: np.ndarray,
     spans: Spans | np.ndarray,
     contrast: str | None = None,
-    of_probability: bool = False,
+    target: str = TARGETS[0],
 ) -> DecoderStage:
     """Differentiates the logits of several words of a caption at once.
 
@@ -100,17 +116,20 @@ def explain_decoder(
         tokens: The caption's ids (S,).
         spans: The places of the explained words (R,), or words and phrases.
         contrast: See `explain`.
-        of_probability: Whether log-probabilities are explained: log p_w is
-            sum_v (1[v = w] - p_v) z_v less the entropy of p, with constant p.
+        target: What is explained, one of TARGETS. "centred_logit" is z_w - mean_v z_v.
+            "log_probability", log p_w, is sum_v (1[v = w] - p_v) z_v less the entropy
+            of p, with constant p.
     """
     spans = Spans.of(spans)
     sentence = captioner.sentence(tokens)
     places, words = sentence.places(*spans)
     explained, tokens_read = tokens[places], decoder_tokens(captioner, tokens)
     seeds = _seeds(captioner, explained, words, contrast)
+    if target == "centred_logit":
+        seeds -= seeds.mean(axis=1, keepdims=True)
     given = (captioner, operations, features, tokens_read, places)
     found = _differentiate(*given, seeds)
-    if of_probability:
+    if target == "log_probability":
         seeds -= np.exp(found.log_probabilities)
         found = _differentiate(*given, seeds)
     merge = functools.partial(sentence.merge, steps=spans.steps, lengths=spans.lengths)
@@ -120,6 +139,7 @@ def explain_decoder(
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
         feature_gradient=merge(found.feature_gradient).reshape(*grid, -1),
+        mean_gradient=merge(found.mean_gradient),
         preceding_words=sentence.sum_columns(by_token),
         attention={
             name: _mean_of_tokens(sentence, m, spans).reshape(grid)
@@ -231,14 +251,29 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
         )
         return Differentiated(
             logits=logits,
-            feature_gradient=gradients[0],
-            by_word=ops.sum(embedded * gradients[1], axis=-1)[:, 0],  # (R, S)
+            feature_gradient=gradients.features,
+            mean_gradient=gradients.mean,
+            by_word=ops.sum(embedded * gradients.embedded, axis=-1)[:, 0],  # (R, S)
             attention={name: m[:, 0] for name, m in output.attention.items()},
             beta=None if output.beta is None else output.beta[:, 0],
             log_probabilities=ops.log_softmax(output.logits[:, 0]),
         )
 
     return compiled(differentiate, captioner)
+
+
+class Gradients(NamedTuple):
+    """The derivatives of R explained sums of logits.
+
+    Attributes:
+        features: By the features (R, L, D), those through their mean among them.
+        embedded: By what the decoder reads (R, 1, T, E).
+        mean: By the mean feature (R, D); 0 for a decoder that does not read it.
+    """
+
+    features: object
+    embedded: object
+    mean: object
 
 
 def differentiate_words(
@@ -255,19 +290,24 @@ def differentiate_words(
         seeds: The weights of the logits (R, V).
 
     Returns:
-        The sums (R,), the decoder's output for the words, and the gradients with
-        respect to features and embedded.
+        The sums (R,), the decoder's output for the words, and their `Gradients`.
     """
 
-    def explained_logits(features, embedded):
-        memory = decoder.project(operations, features)
+    def explained_logits(features, embedded, *mean):
+        memory = decoder.project(operations, features, False, *mean)
         output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
         logits = output.logits[:, 0]  # (R, V)
         return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
 
-    return vector_jacobian_product(
-        explained_logits, [features, embedded], ops.ones_like
+    mean = ops.mean(features, axis=1)  # (R, D)
+    inputs = [features, embedded, *([mean] if decoder.reads_mean else [])]
+    sums, output, found = vector_jacobian_product(
+        explained_logits, inputs, ops.ones_like
     )
+    if not decoder.reads_mean:
+        return sums, output, Gradients(*found, ops.zeros_like(mean))
+    by_position = found[0] + found[2][:, None] / ops.shape(features)[1]
+    return sums, output, Gradients(by_position, *found[1:])
 
 
 def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:

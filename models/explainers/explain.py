@@ -10,7 +10,7 @@ from dataset.images import open_image
 from dataset.vocabulary import SPECIAL_TOKENS, START
 from models.base_captioner import BaseCaptioner, EncodedImage
 from models.explainers.choices import choose_ways, refuse_methods
-from models.explainers.decoder_stage import DecoderStage, explain_decoder
+from models.explainers.decoder_stage import TARGETS, DecoderStage, explain_decoder
 from models.explainers.difference import align, check_difference, spans_of, subtract
 from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import METHODS, Method
@@ -147,7 +147,9 @@ def _explain_difference(
         given = (captioner, encoded, tokens, spans, methods, None, *ways)
         is_empty = not len(spans.steps)
         found.append(
-            [None] * len(methods) if is_empty else explain_encoded(*given, True)
+            [None] * len(methods)
+            if is_empty
+            else explain_encoded(*given, target="log_probability")
         )
     both = zip(*found, strict=True)
     return [subtract(alignment, sentences, explanations) for explanations in both]
@@ -163,7 +165,7 @@ def explain_encoded(
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
-    of_probability: bool = False,
+    target: str = TARGETS[0],
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
 
@@ -177,7 +179,7 @@ def explain_encoded(
         lrp_preset: See `explain`.
         decoder_rules: See `explain`.
         precision: See `explain`.
-        of_probability: See `explain_decoder`.
+        target: See `explain_decoder`.
 
     Raises:
         ValueError: See `explain`.
@@ -191,7 +193,7 @@ def explain_encoded(
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
     )
-    given = (encoded.features, tokens, spans, contrast, of_probability)
+    given = (encoded.features, tokens, spans, contrast, target)
     stages = {
         operations: explain_decoder(captioner, operations, *given)
         for operations in {method.operations for method in chosen.values()}
