@@ -95,6 +95,7 @@ def test_the_difference_is_that_of_the_log_probabilities(captioner, image, tmp_p
     np.testing.assert_allclose(given, e.logits, atol=1e-3)
     pixels = e.pixels.sum((1, 2, 3), dtype="float64") + e.lost[:, 1]
     np.testing.assert_allclose(pixels, e.features.sum((1, 2, 3)), atol=1e-3)
+    assert e.mean_feature.shape == (2,) and np.isfinite(e.mean_feature).all()
     e.save(tmp_path, exact=True)
     loaded = Explanation.load(tmp_path)
     assert loaded.against == SECOND and loaded.words_read == e.words_read

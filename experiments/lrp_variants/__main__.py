@@ -9,8 +9,8 @@ words that name an object with a box, in photographs of Flickr8k dev, are scored
 
 The criterion adds both, less those of plain LRP, each in units of the standard
 deviation of plain LRP's over the words. It was fixed before anything was computed.
-Photographs with an even place choose: first among the targets and readings under the
-paper's rules, then among the rules. Those with an odd place report, once.
+Photographs with an even place choose, those with an odd place report: first the targets
+and readings under the paper's rules, then the rules.
 
     python -m experiments.lrp_variants --data-dir DIR --output runs/lrp_variants
 
@@ -19,7 +19,7 @@ Stopped anywhere, the same command goes on.
 
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,14 +34,28 @@ from command_line import (
 from dataset import CaptionedImage
 from dataset.flickr import FLICKR8K
 from evaluation.score_tables import average_scores
-from experiments.lrp_variants.scores import criterion_of, score_images, table
-from experiments.lrp_variants.variants import READINGS, RULES, TARGETS, Variant
+from experiments.lrp_variants.scores import (
+    CRITERION,
+    criterion_of,
+    only_balance,
+    only_maps,
+    score_images,
+    table,
+)
+from experiments.lrp_variants.variants import (
+    READINGS,
+    RULES,
+    TARGETS,
+    Variant,
+    distinct,
+)
 from experiments.workbench import Workbench
 from models import Captioner, load_captioner
 
 OTHERS = ("attention", "grad_cam", "guided_grad_cam")
-CHUNK = 10  # photographs whose scores are kept at once
+CHUNK = 5  # photographs whose scores are kept at once
 PLAIN = Variant()
+FIRST = [Variant(target, reading) for target in TARGETS for reading in READINGS]
 
 
 @dataclass(frozen=True)
@@ -122,53 +136,53 @@ def run_experiment(options: VariantOptions) -> list[Path]:
     captioner = load_captioner(options.model)
     images = FLICKR8K.read(options.data_dir, "dev", with_objects=True)
     images = [image for image in images if image.objects][: options.limit]
-    halves = [
+    even, odd = (
         Half(bench, captioner, name, images[place::2])
         for place, name in enumerate(("even", "odd"))
-    ]
-    chosen, tried = choose(halves[0])
-    records = halves[1].score("report", distinct(PLAIN, *alone(chosen)), OTHERS)
-    shown = {name: average_scores(records, less) for name, less in _TABLES.items()}
-    results = {"settings": settings, "chosen": chosen, "tried": tried, **shown}
-    tables = [table(head, found) for head, found in {**tried, **shown}.items()]
-    return bench.report(results, tables)
+    )
+    best, tables = choose(even, "readings", FIRST)
+    tables |= report(odd, "readings", distinct(PLAIN, *alone(best)), OTHERS)
+    bench.report({"settings": settings, "chosen": best, **tables}, written(tables))
+    rules = distinct(PLAIN, *(best._replace(rules=name) for name in RULES))
+    last, tried = choose(even, "rules", rules)
+    tables |= tried | report(odd, "rules", distinct(PLAIN, best, *alone(last)))
+    return bench.report(
+        {"settings": settings, "chosen": last, **tables}, written(tables)
+    )
 
 
-_TABLES = {
-    "odd places": None,
-    f"less {PLAIN}": str(PLAIN),
-    **{f"less {name}": name for name in OTHERS},
-}
+def choose(
+    half: Half, part: str, variants: Sequence[Variant]
+) -> tuple[Variant, dict[str, dict]]:
+    """Returns the variant with the largest criterion, and the means of all by title."""
+    means = criterion_of(only_maps(half.score(part, variants)), str(PLAIN))
+    best = max(variants, key=lambda one: means[str(one)][CRITERION]["mean"])
+    return best, {f"{part} on {half.name} places": means}
 
 
-def choose(half: Half) -> tuple[Variant, dict[str, dict]]:
-    """Chooses target and reading, then the rules; returns it and the means of all."""
-    variants = [Variant(target, reading) for target in TARGETS for reading in READINGS]
-    first = half.score("targets-readings", variants)
-    best = _best(first, variants)
-    variants = distinct(PLAIN, *(best._replace(rules=name) for name in RULES))
-    second = half.score("rules", variants)
-    tried = {
-        f"even places, {part}": criterion_of(records, str(PLAIN))
-        for part, records in (("targets and readings", first), ("rules", second))
+def report(
+    half: Half, part: str, variants: Sequence[Variant], methods: Sequence[str] = ()
+) -> dict[str, dict]:
+    """Returns the means of variants and methods and of their differences, by title."""
+    records = half.score(part, variants, methods)
+    maps, title = only_maps(records), f"{part} on {half.name} places"
+    baselines = (str(PLAIN), *methods)
+    return {
+        title: average_scores(maps),
+        **{f"{title} less {name}": average_scores(maps, name) for name in baselines},
+        f"{title}: the logit": average_scores(only_balance(records)),
     }
-    return _best(second, variants), tried
 
 
-def _best(records: Sequence[dict], variants: Sequence[Variant]) -> Variant:
-    means = criterion_of(records, str(PLAIN))
-    return max(variants, key=lambda one: means[str(one)]["criterion"]["mean"])
+def written(tables: Mapping[str, dict]) -> list[str]:
+    """Writes tables by title in Markdown."""
+    return [table(*one) for one in tables.items()]
 
 
 def alone(chosen: Variant) -> list[Variant]:
     """Returns what was chosen, and each of its choices alone."""
     fields = chosen._asdict().items()
     return [*(PLAIN._replace(**{name: choice}) for name, choice in fields), chosen]
-
-
-def distinct(*variants: Variant) -> list[Variant]:
-    """Leaves out what was there before."""
-    return list(dict.fromkeys(variants))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

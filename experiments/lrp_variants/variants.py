@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from keras import ops
 
 from keras_lrp import LRP, PRESETS, RELEVANCE_RULES
 from keras_lrp.rules import Box, Flat, LinearRule
 from models import Captioner
 from models.captioner import LRP_PRESETS
 from models.explainers.decoder_stage import TARGETS, DecoderStage, explain_decoder
-from models.explainers.encoder_stage import pass_back, propagate
-from models.explainers.explanation import PRECISION
+from models.explainers.encoder_stage import encoder_lrp
+from models.explainers.methods import centre
 from scoring.explained_images import ExplainedImage
 
 
@@ -33,6 +34,11 @@ class Variant(NamedTuple):
         return ", ".join(self)
 
 
+def distinct(*variants: Variant) -> list[Variant]:
+    """Leaves out what was there before."""
+    return list(dict.fromkeys(variants))
+
+
 # How the relevance of the features is read, (R, h, w, D)
 
 
@@ -45,8 +51,7 @@ def _located(stage: DecoderStage) -> np.ndarray:
 
 
 def _centred(stage: DecoderStage) -> np.ndarray:
-    relevance = _all(stage)
-    return relevance - relevance.mean((1, 2), keepdims=True)
+    return centre(_all(stage))
 
 
 def _deviation(stage: DecoderStage) -> np.ndarray:
@@ -148,8 +153,10 @@ def pass_encoder(
 ) -> np.ndarray:
     """Takes relevance (R, h, w, D) back through the encoder by some of RULES."""
     if rules in LRP_PRESETS:
-        return propagate(captioner, rules, encoder_input, relevance, PRECISION)
-    lrp = captioner.make_once(
-        ("composite", rules), lambda: LRP(captioner.encoder, COMPOSITES[rules])
-    )
-    return pass_back(lrp, encoder_input, relevance)
+        lrp = encoder_lrp(captioner, rules)
+    else:
+        lrp = captioner.make_once(
+            ("composite", rules), lambda: LRP(captioner.encoder, COMPOSITES[rules])
+        )
+    found = lrp(encoder_input, relevance=relevance[None])
+    return ops.convert_to_numpy(found)[0]

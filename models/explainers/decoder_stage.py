@@ -30,7 +30,7 @@ class DecoderStage:
         features: The encoder's features (h, w, D).
         feature_gradient: (R, h, w, D).
         mean_gradient: The derivative by the mean feature, of which `feature_gradient`
-            holds an equal part at every position (R, D); 0 for a decoder that does
+            holds an equal part at every position (R, D); None for a decoder that does
             not read it.
         preceding_words: Input times gradient of the embeddings, summed (R, T).
         attention: The decoder's attention maps by name, (R, h, w) each.
@@ -47,7 +47,7 @@ class DecoderStage:
 
     features: np.ndarray
     feature_gradient: np.ndarray
-    mean_gradient: np.ndarray
+    mean_gradient: np.ndarray | None
     preceding_words: np.ndarray
     attention: dict[str, np.ndarray]
     beta: np.ndarray | None
@@ -62,10 +62,18 @@ class DecoderStage:
     @property
     def located_gradient(self) -> np.ndarray:
         """The part of `feature_gradient` that is not by the mean feature."""
+        if self.mean_gradient is None:
+            return self.feature_gradient
         height, width = self.features.shape[:2]
-        return self.feature_gradient - self.mean_gradient[:, None, None] / (
-            height * width
-        )
+        by_mean = self.mean_gradient[:, None, None] / (height * width)
+        return self.feature_gradient - by_mean
+
+    @property
+    def mean_relevance(self) -> np.ndarray | None:
+        """Input times gradient of the mean feature, summed (R,); None without it."""
+        if self.mean_gradient is None:
+            return None
+        return self.mean_gradient @ self.features.mean((0, 1))
 
     @property
     def shown_attention(self) -> np.ndarray | None:
@@ -79,7 +87,7 @@ class Differentiated(NamedTuple):
     Attributes:
         logits: The explained sums of logits (R,).
         feature_gradient: (R, L, D).
-        mean_gradient: (R, D).
+        mean_gradient: (R, D) or None.
         by_word: Input times gradient of the embeddings (R, S).
         attention: By name (R, L).
         beta: (R,) or None.
@@ -129,7 +137,7 @@ def explain_decoder(
         seeds -= seeds.mean(axis=1, keepdims=True)
     given = (captioner, operations, features, tokens_read, places)
     found = _differentiate(*given, seeds)
-    if target == "log_probability":
+    if target == "log_probability" and contrast is None:  # else p cancels out
         seeds -= np.exp(found.log_probabilities)
         found = _differentiate(*given, seeds)
     merge = functools.partial(sentence.merge, steps=spans.steps, lengths=spans.lengths)
@@ -139,7 +147,9 @@ def explain_decoder(
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
         feature_gradient=merge(found.feature_gradient).reshape(*grid, -1),
-        mean_gradient=merge(found.mean_gradient),
+        mean_gradient=(
+            None if found.mean_gradient is None else merge(found.mean_gradient)
+        ),
         preceding_words=sentence.sum_columns(by_token),
         attention={
             name: _mean_of_tokens(sentence, m, spans).reshape(grid)
@@ -268,7 +278,7 @@ class Gradients(NamedTuple):
     Attributes:
         features: By the features (R, L, D), those through their mean among them.
         embedded: By what the decoder reads (R, 1, T, E).
-        mean: By the mean feature (R, D); 0 for a decoder that does not read it.
+        mean: By the mean feature (R, D); None for a decoder that does not read it.
     """
 
     features: object
@@ -299,15 +309,17 @@ def differentiate_words(
         logits = output.logits[:, 0]  # (R, V)
         return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
 
-    mean = ops.mean(features, axis=1)  # (R, D)
-    inputs = [features, embedded, *([mean] if decoder.reads_mean else [])]
+    inputs = [features, embedded]
+    if decoder.reads_mean:
+        inputs.append(ops.mean(features, axis=1))
     sums, output, found = vector_jacobian_product(
         explained_logits, inputs, ops.ones_like
     )
     if not decoder.reads_mean:
-        return sums, output, Gradients(*found, ops.zeros_like(mean))
-    by_position = found[0] + found[2][:, None] / ops.shape(features)[1]
-    return sums, output, Gradients(by_position, *found[1:])
+        return sums, output, Gradients(*found, None)
+    by_position, by_word, by_mean = found
+    by_position = by_position + by_mean[:, None] / features.shape[1]
+    return sums, output, Gradients(by_position, by_word, by_mean)
 
 
 def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:

@@ -84,11 +84,6 @@ def propagate(
 ) -> np.ndarray:
     """Takes relevance or a gradient (R, h, w, D) back through the layers of a CNN."""
     lrp = encoder_lrp(captioner, preset, precision)
-    return pass_back(lrp, encoder_input, relevance)
-
-
-def pass_back(lrp: LRP, encoder_input, relevance: np.ndarray) -> np.ndarray:
-    """Takes relevance (R, h, w, D) back through an encoder by its rules."""
 
     def run(encoder_input, relevance):
         return lrp(encoder_input, relevance=relevance[None])[0]

@@ -10,7 +10,7 @@ from dataset.images import open_image
 from dataset.vocabulary import SPECIAL_TOKENS, START
 from models.base_captioner import BaseCaptioner, EncodedImage
 from models.explainers.choices import choose_ways, refuse_methods
-from models.explainers.decoder_stage import TARGETS, DecoderStage, explain_decoder
+from models.explainers.decoder_stage import DecoderStage, explain_decoder
 from models.explainers.difference import align, check_difference, spans_of, subtract
 from models.explainers.explanation import PRECISION, Explanation
 from models.explainers.methods import METHODS, Method
@@ -165,7 +165,7 @@ def explain_encoded(
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
-    target: str = TARGETS[0],
+    target: str | None = None,
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
 
@@ -179,7 +179,7 @@ def explain_encoded(
         lrp_preset: See `explain`.
         decoder_rules: See `explain`.
         precision: See `explain`.
-        target: See `explain_decoder`.
+        target: See `explain_decoder`; None for each method's own.
 
     Raises:
         ValueError: See `explain`.
@@ -193,10 +193,13 @@ def explain_encoded(
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
     )
-    given = (encoded.features, tokens, spans, contrast, target)
+    given = (encoded.features, tokens, spans, contrast)
+    ways = {name: (m.operations, target or m.target) for name, m in chosen.items()}
     stages = {
-        operations: explain_decoder(captioner, operations, *given)
-        for operations in {method.operations for method in chosen.values()}
+        (operations, explained): explain_decoder(
+            captioner, operations, *given, explained
+        )
+        for operations, explained in set(ways.values())
     }
     sentence = captioner.sentence(tokens)
     common = _described(sentence, spans) | {
@@ -207,12 +210,12 @@ def explain_encoded(
     return [
         Explanation(
             method=name,
-            lrp_preset=rules.encoder if name == "lrp" else None,
+            lrp_preset=rules.encoder if method.takes("lrp_preset") else None,
             decoder_rules=rules.decoder if method.is_balanced else None,
             precision=method.precision,
             is_additive=method.is_additive,
             **common,
-            **_arrays(captioner, encoded, method, stages[method.operations]),
+            **_arrays(captioner, encoded, method, stages[ways[name]]),
         )
         for name, method in chosen.items()
     ]
@@ -274,6 +277,7 @@ def _arrays(
         "logits": stage.logits,
         "log_probabilities": stage.log_probabilities,
         "lost": lost,
+        "mean_feature": stage.mean_relevance if method.is_balanced else None,
     }
 
 
