@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import planted_captioner, planted_photo
+from conftest import tiny_captioner
 from PIL import Image
 
 from dataset.records import Box, CaptionedImage, ObjectBox
@@ -117,13 +117,19 @@ def test_what_was_chosen_is_reported_with_each_of_its_choices():
 
 def test_half_of_the_photos_choose_and_half_report(tmp_path, monkeypatch, capsys):
     path = tmp_path / "photo.png"
-    Image.fromarray(planted_photo()).save(path)
+    Image.effect_noise((224, 224), 90).convert("RGB").save(path)
     dog = ObjectBox(("dog",), Box(0.0, 0.0, 0.5, 0.5))
     images = [CaptionedImage(f"{n}", path, ("a dog",), (dog,)) for n in range(2)]
     images.append(CaptionedImage("no boxes", path, ("a dog",)))
     dataset = SimpleNamespace(read=lambda *_, with_objects: images)
     monkeypatch.setattr(script, "FLICKR8K", dataset)
-    monkeypatch.setattr(script, "load_captioner", lambda _: planted_captioner())
+    captioner = tiny_captioner()
+    tokens = captioner.vocabulary.encode("a dog", 8)[:-1]
+    caption = SimpleNamespace(words=("a", "dog"), tokens=tokens)
+    monkeypatch.setattr(
+        captioner, "caption_features", lambda features: [caption] * len(features)
+    )
+    monkeypatch.setattr(script, "load_captioner", lambda _: captioner)
     monkeypatch.setattr(script, "FIRST", [Variant(), Variant(reading="centred")])
     monkeypatch.setattr(script, "RULES", ("alpha1_beta0", "flat, alpha1_beta0"))
     monkeypatch.setattr(script, "OTHERS", ("attention",))
