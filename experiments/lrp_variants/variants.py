@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from keras import ops
 
 from keras_lrp import LRP, PRESETS, RELEVANCE_RULES
 from keras_lrp.rules import Box, Flat, LinearRule
@@ -158,5 +157,4 @@ def pass_encoder(
         lrp = captioner.make_once(
             ("composite", rules), lambda: LRP(captioner.encoder, COMPOSITES[rules])
         )
-    found = lrp(encoder_input, relevance=relevance[None])
-    return ops.convert_to_numpy(found)[0]
+    return np.asarray(lrp(encoder_input, relevance=relevance[None]))[0]
