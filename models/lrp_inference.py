@@ -195,7 +195,7 @@ class LRPInferenceCaptioner(Captioner):
             ops.stop_gradient(decoder.embed(ops.reshape(read, (-1, 1, steps)))),
             ops.reshape(positions % steps, (-1,)),
             ops.one_hot(ops.reshape(words.tokens, (-1,)), len(self.vocabulary)),
-        )[2][0]
+        )[2].features
         shape = (-1, num_words, *self.encoder.output_shape[1:])
         pixels = ops.map(  # image by image, for the memory of their feature maps
             lambda image: self._encoder_lrp(image[0][None], relevance=image[1][None])[

@@ -15,6 +15,7 @@ LABELS = METHOD_LABELS | {
 _COLOURS = {
     "lrp": "#d1495b",
     "decoder_lrp": "#e79aa5",
+    "centred_lrp": "#8c1c2f",
     "gradient": "#56a3d9",
     "gradient_x_input": "#1b5e9b",
     "grad_cam": "#2a9d6f",

@@ -26,8 +26,9 @@ def check_explanation(explanation) -> None:
     }
     if explanation.attention is not None:
         expected["attention"] = (num_words, None, None)
-    if explanation.beta is not None:
-        expected["beta"] = (num_words,)
+    for name in ("beta", "mean_feature"):
+        if getattr(explanation, name) is not None:
+            expected[name] = (num_words,)
     arrays = {name: getattr(explanation, name) for name in expected}
     try:
         check_shapes(arrays, expected)

@@ -25,6 +25,7 @@ from report.overlays import (
 )
 from report.page_parts import fill, page_style, stage_markup, words_script
 from report.wording import (
+    METHOD_ADVICE,
     VISUAL_SHARE,
     likelihood,
     mean_probability,
@@ -45,6 +46,8 @@ COLUMNS = (
     "lost",
     "pixels",
     "lost in the encoder",
+    "by places",
+    "by the mean feature",
 )
 
 
@@ -175,6 +178,7 @@ def _method_record(explanation, look: Look) -> dict:
     return {
         "name": explanation.method,
         "label": method_label(explanation),
+        "advice": METHOD_ADVICE.get(explanation.method, ""),
         "additive": bool(explanation.is_additive),
         "compares": explanation.against is not None,
         "caption": explanation.caption,
@@ -210,7 +214,7 @@ def _attention_picture(explanation, row: int, look: Look) -> str | None:
 def balance(explanation, row: int) -> dict[str, float | None]:
     """Splits a word's logit into what image and words gave, and what was lost.
 
-    logit = image + words + lost;  image = pixels + encoder_lost.
+    logit = image + words + lost;  image = pixels + encoder_lost = places + mean.
 
     Args:
         explanation: An explanation of one caption.
@@ -218,7 +222,7 @@ def balance(explanation, row: int) -> dict[str, float | None]:
 
     Returns:
         Each part in the logit's unit; all but the logit are None where the method
-        keeps no balance.
+        keeps no balance, places and mean where no mean feature is read.
     """
     lost, encoder_lost = explanation.lost[row]
     decoder = {
@@ -230,8 +234,11 @@ def balance(explanation, row: int) -> dict[str, float | None]:
         "pixels": np.sum(explanation.pixels[row], dtype=np.float64),
         "encoder_lost": encoder_lost,
     }
+    of_mean = explanation.mean_feature
+    mean = np.nan if of_mean is None else np.float64(of_mean[row])
+    kinds = {"places": decoder["image"] - mean, "mean": mean}
     parts = {"logit": _finite(explanation.logits[row])}
-    for stage in (decoder, encoder):
+    for stage in (decoder, encoder, kinds):
         known = np.isfinite(list(stage.values())).all()
         parts |= {name: _finite(v) if known else None for name, v in stage.items()}
     return parts

@@ -12,6 +12,7 @@ VISUAL_SHARE = f"1{MINUS}β"
 METHOD_LABELS = {
     "lrp": "LRP",
     "decoder_lrp": "LRP of the decoder",
+    "centred_lrp": "Centred LRP",
     "gradient": "Gradient",
     "gradient_x_input": "Gradient \N{MULTIPLICATION SIGN} input",
     "grad_cam": "Grad-CAM",
@@ -20,6 +21,32 @@ METHOD_LABELS = {
     "attention_mean": "Attention, all layers",
     "attention_rollout": "Attention rollout",
     "occlusion": "Occlusion",
+}
+
+# The lines of docs/methods.md.
+METHOD_ADVICE = {
+    "lrp": "Ranks first what the word rests on. Much of its faint relevance lies "
+    "anywhere.",
+    "decoder_lrp": "Shows which features gave the logit, as coarsely as attention; "
+    "LRP itself is finer.",
+    "centred_lrp": "LRP without what is the same everywhere: less faint relevance, "
+    "but its pixels do not add up to the logit.",
+    "gradient": "Tells what a small change of a pixel does; noisy, and worse than "
+    "LRP at finding objects.",
+    "gradient_x_input": "Tells true words from hallucinated ones nearly as well as "
+    "LRP; worse at finding objects.",
+    "grad_cam": "Shows coarse regions that speak for the word; worse than LRP at "
+    "finding objects.",
+    "guided_grad_cam": "Finds objects best in captioners with an LSTM, but draws the "
+    "photo even where the decoder is shuffled.",
+    "attention": "Shows where the model looked, which need not be what the word "
+    "rests on. In a Transformer it hardly finds objects.",
+    "attention_mean": "Shows where all blocks looked; hardly better than the last "
+    "block at finding objects.",
+    "attention_rollout": "Follows the attention to the patches; its worth was not "
+    "measured.",
+    "occlusion": "Asks the model itself, patch by patch, and needs no rules; slow, "
+    "and its worth was not measured.",
 }
 
 

@@ -140,7 +140,8 @@ function balanceParts({ balance, length }, compares) {
     return [element("p", {}, `The ${name} is `, element("b", {}, format(balance.logit)), ". "),
       element("p", { class: "quiet" }, "This method keeps no balance: its relevance does not add up to it.")];
   }
-  const names = ["image", "words", "lost"];
+  const image = balance.mean === null ? ["image"] : ["places", "mean"];
+  const names = [...image, "words", "lost"];
   const what = compares ? "difference of the log-probabilities" : name;
   const lines = [element("h3", {}, `Where the ${what} comes from`),
     balanceBar(balance, names), equation(balance, names, name)];
@@ -148,6 +149,11 @@ function balanceParts({ balance, length }, compares) {
     lines.push(element("p", { class: "quiet" },
       `Of the image’s ${format(balance.image)}, the pixels received ${format(balance.pixels)}; ` +
       `lost in the encoder: ${format(balance.encoder_lost)}.`));
+  }
+  if (balance.mean !== null) {
+    lines.push(element("p", { class: "quiet" },
+      `The image gave ${format(balance.places)} by what is at its places, and ` +
+      `${format(balance.mean)} by the mean of all places, which says nothing of where.`));
   }
   return lines;
 }

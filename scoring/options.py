@@ -201,19 +201,20 @@ def object_words(
 def scoring_settings(captioner: BaseCaptioner, options: ScoringOptions) -> dict:
     """Returns what the explanations depend on, as JSON keeps it."""
     methods = choose_methods(options.methods, captioner)
-    rules, _ = choose_ways(
+    rules, chosen = choose_ways(
         captioner,
         methods,
         options.lrp_preset,
         options.decoder_rules,
         options.precision,
     )
+    takes_preset = any(method.takes("lrp_preset") for method in chosen.values())
     return {
         "model": model_name(options.model),
         "weights": fingerprint(captioner),
         "dataset": options.dataset,
         "split": options.split,
         "methods": methods,
-        "lrp_preset": rules.encoder if "lrp" in methods else None,
+        "lrp_preset": rules.encoder if takes_preset else None,
         **way_settings(rules, options.precision),
     }

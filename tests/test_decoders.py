@@ -91,6 +91,37 @@ def test_relevance_equals_the_reference(name, precise, monkeypatch):
     close(stage.beta, arrays["beta"], precise)
 
 
+@pytest.mark.parametrize("name", REFERENCE_NAMES)
+def test_the_mean_feature_has_a_place_of_its_own(name, precise, monkeypatch):
+    """It takes what is missing where the mean is held constant."""
+    arrays = np.load(REFERENCE / f"{name}_lrp.npz")
+
+    def explained(captioner):
+        features = ops.convert_to_tensor(
+            arrays["features"][None], keras.config.floatx()
+        )
+        given = (captioner, RELEVANCE, features, arrays["tokens"])
+        return explain_decoder(*given, np.arange(6))
+
+    stage = explained(reference_captioner(arrays, name))
+    assert np.abs(stage.mean_relevance).max() > 1e-3 * np.abs(stage.logits).max()
+    holding = reference_captioner(arrays, name)
+    project = holding.decoder.project
+
+    def project_held(operations, features, training):
+        mean = ops.stop_gradient(ops.mean(features, axis=1))
+        return project(operations, features, training, mean)
+
+    monkeypatch.setattr(holding.decoder, "project", project_held)
+    monkeypatch.setattr(holding.decoder, "reads_mean", False)
+    held = explained(holding)
+    assert held.mean_relevance is None
+    located = held.features * held.located_gradient
+    close(stage.features * stage.located_gradient, located, precise)
+    whole = (stage.features * stage.feature_gradient).sum((1, 2, 3))
+    close(stage.mean_relevance, whole - located.sum((1, 2, 3)), precise)
+
+
 def close(found, expected, tolerance):
     """The largest difference is below `tolerance` of the largest value."""
     error = np.abs(found - expected).max() / np.abs(expected).max()

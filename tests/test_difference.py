@@ -97,6 +97,7 @@ def test_the_difference_is_that_of_the_log_probabilities(captioner, image, tmp_p
     np.testing.assert_allclose(given, e.logits, atol=1e-3)
     pixels = e.pixels.sum((1, 2, 3), dtype="float64") + e.lost[:, 1]
     np.testing.assert_allclose(pixels, e.features.sum((1, 2, 3)), atol=1e-3)
+    assert e.mean_feature.shape == (2,) and np.isfinite(e.mean_feature).all()
     e.save(tmp_path, exact=True)
     loaded = Explanation.load(tmp_path)
     assert loaded.against == SECOND and loaded.words_read == e.words_read
@@ -117,7 +118,7 @@ def test_the_gradient_is_the_slope_of_the_log_probabilities(captioner, image):
 
     def stage(moved):
         given = (captioner, Operations(), moved, tokens, spans)
-        return explain_decoder(*given, of_probability=True)
+        return explain_decoder(*given, target="log_probability")
 
     direction = np.random.default_rng(1).normal(size=features.shape).astype("float32")
     step = 2e-3 * np.abs(features).max() * direction

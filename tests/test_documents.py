@@ -10,10 +10,12 @@ from conftest import planted_captioner, planted_photo, tiny_captioner
 from documents import ROOT, blocks, run_block
 from PIL import Image
 
+from models import METHODS
 from models.decoders import DECODERS
 from models.run_files import shipped_captioners
 from report.figures import FORMATS, NAMES
 from report.photo_folder import FINISHED, WRITTEN
+from report.wording import METHOD_ADVICE
 
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -72,6 +74,12 @@ def test_explaining(folder, monkeypatch):
         run_block(name, number, known)
     assert known["why"].words == ("dog, not cat",)
     assert (folder / "dog.png").is_file() and (folder / "figure.pdf").is_file()
+
+
+def test_the_report_has_the_lines_of_the_methods():
+    text = (ROOT / "docs/methods.md").read_text("utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)) == METHOD_ADVICE
+    assert METHOD_ADVICE.keys() == METHODS.keys()
 
 
 def anchors(text):

@@ -15,6 +15,7 @@ from keras_lrp.backend import compilation, run_once
 from keras_lrp.operations import Operations
 from models.encoders import preprocess
 from models.explainers.decoder_stage import explain_decoder
+from models.explainers.encoder_stage import propagate
 from models.explainers.explain import explain, explain_each
 from models.explainers.explanation import Explanation
 from models.explainers.methods import METHODS, RELEVANCE, weigh_channels
@@ -62,6 +63,7 @@ def test_shapes_and_ranges(explained, method):
     assert np.all((e.beta >= 0) & (e.beta <= 1))
     assert e.logits.shape == e.log_probabilities.shape == (T,)
     assert np.isnan(e.lost).all() != METHODS[method].is_balanced
+    assert (e.mean_feature is not None) == METHODS[method].is_balanced
     assert np.isnan(e.preceding_words).all() == (method == "attention")
     assert np.isnan(e.features).all() == (method == "occlusion")
 
@@ -94,8 +96,11 @@ def test_nothing_is_lost_without_biases(image):
     for weight in bare.encoder.weights + bare.decoder.weights:
         if weight.name == "bias":
             weight.assign(np.zeros(weight.shape))
-    e = explain(bare, image, "lrp", caption=TEXT)
-    np.testing.assert_allclose(e.lost, 0, atol=2e-3 * np.abs(e.logits).max())
+    e, centred = (explain(bare, image, m, caption=TEXT) for m in ("lrp", "centred_lrp"))
+    small = 2e-3 * np.abs(e.logits).max()
+    np.testing.assert_allclose(e.lost, 0, atol=small)
+    np.testing.assert_allclose(centred.lost[:, 0], 0, atol=small)
+    np.testing.assert_allclose(centred.pixels.sum((1, 2, 3)), 0, atol=small)
 
 
 def test_logits_are_those_of_the_model(captioner, image, explained):
@@ -110,6 +115,23 @@ def test_logits_are_those_of_the_model(captioner, image, explained):
     np.testing.assert_allclose(e.logits, logits[np.arange(T), tokens], atol=1e-4)
     log_sum = np.log(np.exp(logits).sum(-1))
     np.testing.assert_allclose(e.log_probabilities, e.logits - log_sum, atol=1e-4)
+    centred = explain(captioner, image, "centred_lrp", caption=TEXT)
+    np.testing.assert_allclose(centred.logits, e.logits - logits.mean(-1), atol=1e-4)
+
+
+def test_centred_relevance_is_that_of_the_features_less_their_mean(captioner, image):
+    """The encoder's pass is linear: what is the same everywhere may pass it alone."""
+    e, whole = (
+        explain(captioner, image, method, TEXT, contrast="cat")
+        for method in ("centred_lrp", "lrp")
+    )
+    np.testing.assert_allclose(e.features, whole.features, atol=1e-5)
+    mean = np.zeros_like(e.features) + e.features.mean((1, 2), keepdims=True)
+    prepared = captioner.prepare([image])
+    everywhere = propagate(captioner, "alpha1_beta0", prepared, mean, "float32")
+    everywhere = captioner.in_photo(everywhere, image)
+    scale = np.abs(whole.pixels).max()
+    np.testing.assert_allclose(e.pixels, whole.pixels - everywhere, atol=1e-4 * scale)
 
 
 def test_chosen_words_equal_all_words(captioner, image, explained):
@@ -330,16 +352,18 @@ def test_saved_files_hold_the_numbers(explained, image, tmp_path):
         ),
         (
             {"precision": "bfloat16", "method": "attention"},
-            "precision bfloat16 would change nothing: it counts in lrp, gradient, "
-            "gradient_x_input, guided_grad_cam alone; received attention. Leave",
+            "precision bfloat16 would change nothing: it counts in lrp, "
+            "centred_lrp, gradient, gradient_x_input, guided_grad_cam alone; "
+            "received attention. Leave",
         ),
         (
             {"lrp_preset": "z_plus", "method": "decoder_lrp"},
-            "LRP preset z_plus would change nothing: it counts in lrp alone; rec",
+            "LRP preset z_plus would change nothing: it counts in lrp, centred_lrp "
+            "alone; received decoder_lrp",
         ),
         (
             {"decoder_rules": "epsilon", "method": "grad_cam"},
-            "decoder rules epsilon would .* in lrp, decoder_lrp alone; received grad",
+            "decoder rules epsilon would .* in lrp, decoder_lrp, centred_lrp alone",
         ),
         ({"lrp_preset": "gradient"}, "Unknown LRP preset 'gradient'; expected one of"),
         ({"caption": "a zebra and a dog"}, "does not know 'zebra', 'and'"),

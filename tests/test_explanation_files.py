@@ -50,7 +50,7 @@ def assert_equal(found: Explanation, expected: Explanation, but: tuple = ()) -> 
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        {"mean_feature": np.array([0.5, -1.0, 2.0])},
         {"attention": None, "beta": None, "photo": None},
         {"lost": np.full((3, 2), np.nan), "features": np.full((3, 4, 5, 6), np.nan)},
         {"contrast": "cat", "has_pieces": True, "lrp_preset": "epsilon_plus"},

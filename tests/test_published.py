@@ -506,8 +506,10 @@ def test_the_files_of_an_explanation(folder, tmp_path, capsys):
     photo = tmp_path / "wide.png"
     Image.effect_noise((50, 34), 90).convert("RGB").save(photo)
     arguments = [photo, "--model", folder, "--output", tmp_path / "out"]
-    assert run(explain_image, *arguments, "--method", "guided_grad_cam") == 2
-    assert "guided_grad_cam guides rectifiers" in capsys.readouterr().err
+    unfit = {"guided_grad_cam": "guides rectifiers", "centred_lrp": "centres the"}
+    for name, reason in unfit.items():
+        assert run(explain_image, *arguments, "--method", name) == 2
+        assert f"{name} {reason}" in capsys.readouterr().err
     assert run(explain_image, *arguments, "--caption", "a skateboard.") == 0
     below = tmp_path / "out" / "wide"
     summary = json.loads((below / "explanation.json").read_text())

@@ -17,7 +17,7 @@ from report import overlays
 from report.figures import heatmap_figure
 from report.html_report import COLUMNS, balance, report_page, write_report
 from report.word_figure import word_relevance_figure
-from report.wording import VISUAL_SHARE, number, percent
+from report.wording import METHOD_ADVICE, VISUAL_SHARE, number, percent
 
 MALICIOUS = '</script><script>alert("$x^2$")</script>'
 START = "<start>"
@@ -61,6 +61,7 @@ def fake_explanation(words=("a", "brown", "dog"), method="lrp", seed=0, **change
         "photo": None,
         "lengths": None,
         "against": None,
+        "mean_feature": None,
         "is_additive": method == "lrp",
     }
     return SimpleNamespace(**(names | arrays | changes))
@@ -356,6 +357,7 @@ def test_report_balances(tmp_path):
         preceding_words=preceding_words,
         logits=np.array([9.33, 1.0, -5.5]),
         lost=lost,
+        mean_feature=np.array([1.13, np.nan, np.nan]),
     )
     assert balance(explanation, 0) == {
         "logit": 9.33,
@@ -364,6 +366,8 @@ def test_report_balances(tmp_path):
         "lost": 0.21,
         "pixels": 3.14,
         "encoder_lost": 0.02,
+        "places": 2.03,
+        "mean": 1.13,
     }
     unknown = {key: value for key, value in balance(explanation, 1).items() if value}
     assert unknown == {"logit": 1.0}
@@ -374,8 +378,8 @@ def test_report_balances(tmp_path):
     assert word["balance"] == balance(explanation, 0)
     assert word["preceding"] == [5.96]
     first = page.cells.index("a")
-    assert page.cells[first + 3 : first + 9] == [
-        *("9.33", "3.16", "5.96", "0.21", "3.14", "0.02")
+    assert page.cells[first + 3 : first + 11] == [
+        *("9.33", "3.16", "5.96", "0.21", "3.14", "0.02", "2.03", "1.13")
     ]
 
 
@@ -387,6 +391,8 @@ def test_report_of_several_photos_and_methods(tmp_path):
     first, second = data["photos"]
     assert [method["name"] for method in first["methods"]] == ["lrp", "attention"]
     assert [method["label"] for method in first["methods"]] == ["LRP", "Attention"]
+    advice = [method["advice"] for method in first["methods"]]
+    assert advice == [METHOD_ADVICE[name] for name in ("lrp", "attention")]
     # Two heatmaps and one shared attention map for each of three words.
     assert len(first["images"]) == 9
     assert len(second["images"]) == 2

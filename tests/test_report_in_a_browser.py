@@ -16,7 +16,7 @@ import report
 from report.html_report import balance, write_report
 from report.notebook import HEIGHT
 from report.overlays import RELEVANCE_COLOURS, heatmaps, relevance_levels
-from report.wording import number
+from report.wording import METHOD_ADVICE, number
 
 WORDS = ("a", "brown", "dog")
 
@@ -203,14 +203,21 @@ def test_a_phrase_is_chosen_by_any_of_its_words(browser, tmp_path):
 def test_two_methods_lie_side_by_side(browser, tmp_path):
     """What is chosen in one is chosen in the other."""
     methods = [fake_explanation(WORDS, method) for method in ("lrp", "grad_cam")]
+    methods[0].mean_feature = np.array([0.5, 1.25, -1.0])
     page = Report(browser, write_report(tmp_path / "a.html", [methods]))
     page.all(".caption button.chip")[1].click()
+    assert "+ mean 1.25" in page.all(".equation")[0].text.replace("\n", " ")
     (beside,) = page.all("button.beside")
     beside.click()
     articles = page.all("article")
     assert len(articles) == 2
     tops = [article.location["y"] for article in articles]
     assert tops[0] == tops[1]
+    advice = [line.text for line in page.all(".advice")]
+    assert advice == [
+        f"LRP: {METHOD_ADVICE['lrp']}",
+        f"Grad-CAM: {METHOD_ADVICE['grad_cam']}",
+    ]
     names = [label.text for label in page.all(".methods [aria-pressed='true']")]
     assert names == ["LRP", "Side by side", "Grad-CAM", "Side by side"]
     assert [title.text for title in page.all(".detail h2")] == ["brown", "brown"]

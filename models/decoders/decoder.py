@@ -66,12 +66,15 @@ class Decoder(keras.Model):
         relevance_rules: Keys of `RELEVANCE_RULES` that explain it, the default first.
         rows_at_once: Words that are explained in one call, which bounds the memory;
             None for all.
+        reads_mean: Whether it reads the mean feature of the image, and `project` takes
+            it as a signal of its own, whose relevance can be told apart.
     """
 
     part_names: tuple[str, ...] = ()
     attention_maps: tuple[str, ...] = ()
     relevance_rules: tuple[str, ...] = ("epsilon",)
     rows_at_once: int | None = None
+    reads_mean: bool = False
 
     def __init__(self, config: Config, vocabulary_size: int, feature_channels: int):
         super().__init__(name="decoder", dtype=config.dtype_policy)

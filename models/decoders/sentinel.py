@@ -22,6 +22,7 @@ class SentinelDecoder(Decoder):
 
     part_names = ("h", "context")
     attention_maps = ("alpha",)
+    reads_mean = True
 
     @staticmethod
     def attention_input(config: Config) -> int:
@@ -40,13 +41,17 @@ class SentinelDecoder(Decoder):
         self.global_feature.build((None, feature_channels))
 
     def project(
-        self, operations: Operations, features, training: bool = False
+        self, operations: Operations, features, training: bool = False, mean=None
     ) -> Memory:
-        """Projects features (B, L, D) once for all words of all captions."""
+        """Projects features (B, L, D) once for all words of all captions.
+
+        Their mean (B, D) may be given apart, so that it can be differentiated apart.
+        """
         image, whole = self.image_features, self.global_feature
         values = operations.linear(features, image.kernel, image.bias)
         values = self.dropout(operations.relu(values), training=training)  # (B, L, H)
-        mean = operations.sum(ops.mean(features, axis=1))
+        mean = ops.mean(features, axis=1) if mean is None else mean
+        mean = operations.sum(mean)
         mean = operations.linear(mean, whole.kernel, whole.bias)
         mean = self.dropout(operations.relu(mean), training=training)  # (B, E)
         return Memory(values, self.attention.keys(values), mean)

@@ -16,6 +16,8 @@ from models.encoders import flatten_grid
 from models.explainers.spans import Spans
 from models.sentence import Sentence, few_sizes
 
+TARGETS = ("logit", "centred_logit", "log_probability")
+
 
 @dataclass(frozen=True)
 class DecoderStage:
@@ -27,6 +29,9 @@ class DecoderStage:
     Attributes:
         features: The encoder's features (h, w, D).
         feature_gradient: (R, h, w, D).
+        mean_gradient: The derivative by the mean feature, of which `feature_gradient`
+            holds an equal part at every position (R, D); None for a decoder that does
+            not read it.
         preceding_words: Input times gradient of the embeddings, summed (R, T).
         attention: The decoder's attention maps by name, (R, h, w) each.
         beta: (R,), or None for a decoder without a sentinel.
@@ -42,6 +47,7 @@ class DecoderStage:
 
     features: np.ndarray
     feature_gradient: np.ndarray
+    mean_gradient: np.ndarray | None
     preceding_words: np.ndarray
     attention: dict[str, np.ndarray]
     beta: np.ndarray | None
@@ -52,6 +58,22 @@ class DecoderStage:
     seeds: np.ndarray
     sentence: Sentence
     spans: Spans
+
+    @property
+    def located_gradient(self) -> np.ndarray:
+        """The part of `feature_gradient` that is not by the mean feature."""
+        if self.mean_gradient is None:
+            return self.feature_gradient
+        height, width = self.features.shape[:2]
+        by_mean = self.mean_gradient[:, None, None] / (height * width)
+        return self.feature_gradient - by_mean
+
+    @property
+    def mean_relevance(self) -> np.ndarray | None:
+        """Input times gradient of the mean feature, summed (R,); None without it."""
+        if self.mean_gradient is None:
+            return None
+        return self.mean_gradient @ self.features.mean((0, 1))
 
     @property
     def shown_attention(self) -> np.ndarray | None:
@@ -65,6 +87,7 @@ class Differentiated(NamedTuple):
     Attributes:
         logits: The explained sums of logits (R,).
         feature_gradient: (R, L, D).
+        mean_gradient: (R, D) or None.
         by_word: Input times gradient of the embeddings (R, S).
         attention: By name (R, L).
         beta: (R,) or None.
@@ -73,6 +96,7 @@ class Differentiated(NamedTuple):
 
     logits: object
     feature_gradient: object
+    mean_gradient: object
     by_word: object
     attention: dict
     beta: object
@@ -86,7 +110,7 @@ def explain_decoder(
     tokens: np.ndarray,
     spans: Spans | np.ndarray,
     contrast: str | None = None,
-    of_probability: bool = False,
+    target: str = TARGETS[0],
 ) -> DecoderStage:
     """Differentiates the logits of several words of a caption at once.
 
@@ -100,17 +124,20 @@ def explain_decoder(
         tokens: The caption's ids (S,).
         spans: The places of the explained words (R,), or words and phrases.
         contrast: See `explain`.
-        of_probability: Whether log-probabilities are explained: log p_w is
-            sum_v (1[v = w] - p_v) z_v less the entropy of p, with constant p.
+        target: What is explained, one of TARGETS. "centred_logit" is z_w - mean_v z_v.
+            "log_probability", log p_w, is sum_v (1[v = w] - p_v) z_v less the entropy
+            of p, with constant p.
     """
     spans = Spans.of(spans)
     sentence = captioner.sentence(tokens)
     places, words = sentence.places(*spans)
     explained, tokens_read = tokens[places], decoder_tokens(captioner, tokens)
     seeds = _seeds(captioner, explained, words, contrast)
+    if target == "centred_logit":
+        seeds -= seeds.mean(axis=1, keepdims=True)
     given = (captioner, operations, features, tokens_read, places)
     found = _differentiate(*given, seeds)
-    if of_probability:
+    if target == "log_probability" and contrast is None:  # else p cancels out
         seeds -= np.exp(found.log_probabilities)
         found = _differentiate(*given, seeds)
     merge = functools.partial(sentence.merge, steps=spans.steps, lengths=spans.lengths)
@@ -120,6 +147,9 @@ def explain_decoder(
     return DecoderStage(
         features=ops.convert_to_numpy(features)[0],
         feature_gradient=merge(found.feature_gradient).reshape(*grid, -1),
+        mean_gradient=(
+            None if found.mean_gradient is None else merge(found.mean_gradient)
+        ),
         preceding_words=sentence.sum_columns(by_token),
         attention={
             name: _mean_of_tokens(sentence, m, spans).reshape(grid)
@@ -231,14 +261,29 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
         )
         return Differentiated(
             logits=logits,
-            feature_gradient=gradients[0],
-            by_word=ops.sum(embedded * gradients[1], axis=-1)[:, 0],  # (R, S)
+            feature_gradient=gradients.features,
+            mean_gradient=gradients.mean,
+            by_word=ops.sum(embedded * gradients.embedded, axis=-1)[:, 0],  # (R, S)
             attention={name: m[:, 0] for name, m in output.attention.items()},
             beta=None if output.beta is None else output.beta[:, 0],
             log_probabilities=ops.log_softmax(output.logits[:, 0]),
         )
 
     return compiled(differentiate, captioner)
+
+
+class Gradients(NamedTuple):
+    """The derivatives of R explained sums of logits.
+
+    Attributes:
+        features: By the features (R, L, D), those through their mean among them.
+        embedded: By what the decoder reads (R, 1, T, E).
+        mean: By the mean feature (R, D); None for a decoder that does not read it.
+    """
+
+    features: object
+    embedded: object
+    mean: object
 
 
 def differentiate_words(
@@ -255,19 +300,26 @@ def differentiate_words(
         seeds: The weights of the logits (R, V).
 
     Returns:
-        The sums (R,), the decoder's output for the words, and the gradients with
-        respect to features and embedded.
+        The sums (R,), the decoder's output for the words, and their `Gradients`.
     """
 
-    def explained_logits(features, embedded):
-        memory = decoder.project(operations, features)
+    def explained_logits(features, embedded, *mean):
+        memory = decoder.project(operations, features, False, *mean)
         output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
         logits = output.logits[:, 0]  # (R, V)
         return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
 
-    return vector_jacobian_product(
-        explained_logits, [features, embedded], ops.ones_like
+    inputs = [features, embedded]
+    if decoder.reads_mean:
+        inputs.append(ops.mean(features, axis=1))
+    sums, output, found = vector_jacobian_product(
+        explained_logits, inputs, ops.ones_like
     )
+    if not decoder.reads_mean:
+        return sums, output, Gradients(*found, None)
+    by_position, by_word, by_mean = found
+    by_position = by_position + by_mean[:, None] / features.shape[1]
+    return sums, output, Gradients(by_position, by_word, by_mean)
 
 
 def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:

@@ -125,7 +125,8 @@ def subtract(
     whole = next(e for e in found if e is not None)
     total = {
         name: np.zeros((rows, *getattr(whole, name).shape[1:]), "float64")
-        for name in ("pixels", "features", "log_probabilities")
+        for name in ("pixels", "features", "log_probabilities", "mean_feature", "lost")
+        if getattr(whole, name) is not None
     }
     words = np.zeros((rows, 1 + len(alignment.words)))
     for caption, (sign, e) in enumerate(zip((1, -1), found, strict=True)):
@@ -137,13 +138,14 @@ def subtract(
         columns = alignment.columns[caption][: e.preceding_words.shape[1]]
         words[np.ix_(mine, columns)] += sign * e.preceding_words
     logits = total["log_probabilities"]
+    lost = _lost(words, total)
     steps, lengths = zip(*(block.merged for block in blocks), strict=True)
     return replace(
         whole,
         **{name: values.astype("float32") for name, values in total.items()},
         preceding_words=words.astype("float32"),
         logits=logits.astype("float32"),
-        lost=_lost(whole, words, **total),
+        lost=lost,
         caption=captions[0].text,
         against=captions[1].text,
         words=tuple(_named(captions, block) for block in blocks),
@@ -155,14 +157,13 @@ def subtract(
     )
 
 
-def _lost(whole: Explanation, words, pixels, features, log_probabilities) -> np.ndarray:
-    """Returns what is missing to the differences (R, 2); NaN as in the whole."""
-    image = features.sum((1, 2, 3))
-    lost = np.stack(
-        [log_probabilities - words.sum(1) - image, image - pixels.sum((1, 2, 3))],
-        axis=1,
-    )
-    return lost if np.isfinite(whole.lost).all() else np.full_like(lost, np.nan)
+def _lost(words: np.ndarray, total: dict[str, np.ndarray]) -> np.ndarray:
+    """Takes out what was lost (R, 2); the entropies are lost in the decoder, too."""
+    lost = total.pop("lost")
+    image = total["features"].sum((1, 2, 3))
+    in_decoder = total["log_probabilities"] - words.sum(1) - image
+    lost[:, 0] = np.where(np.isnan(lost[:, 0]), np.nan, in_decoder)
+    return lost
 
 
 def _named(captions: tuple[Sentence, Sentence], block: Block) -> str:

@@ -164,7 +164,9 @@ def explain_difference(
         given = (captioner, encoded, tokens, spans, methods, None, *ways)
         is_empty = not len(spans.steps)
         found.append(
-            [None] * len(methods) if is_empty else explain_encoded(*given, True)
+            [None] * len(methods)
+            if is_empty
+            else explain_encoded(*given, target="log_probability")
         )
     both = zip(*found, strict=True)
     return [subtract(alignment, sentences, explanations) for explanations in both]
@@ -180,7 +182,7 @@ def explain_encoded(
     lrp_preset: str | None = None,
     decoder_rules: str | None = None,
     precision: str = PRECISION,
-    of_probability: bool = False,
+    target: str | None = None,
 ) -> list[Explanation]:
     """Explains words of a known caption of an image that is encoded already.
 
@@ -194,7 +196,7 @@ def explain_encoded(
         lrp_preset: See `explain`.
         decoder_rules: See `explain`.
         precision: See `explain`.
-        of_probability: See `explain_decoder`.
+        target: See `explain_decoder`; None for each method's own.
 
     Raises:
         ValueError: See `explain`.
@@ -208,10 +210,13 @@ def explain_encoded(
     rules, chosen = choose_ways(
         captioner, methods, lrp_preset, decoder_rules, precision
     )
-    given = (encoded.features, tokens, spans, contrast, of_probability)
+    given = (encoded.features, tokens, spans, contrast)
+    ways = {name: (m.operations, target or m.target) for name, m in chosen.items()}
     stages = {
-        operations: explain_decoder(captioner, operations, *given)
-        for operations in {method.operations for method in chosen.values()}
+        (operations, explained): explain_decoder(
+            captioner, operations, *given, explained
+        )
+        for operations, explained in set(ways.values())
     }
     sentence = captioner.sentence(tokens)
     common = _described(sentence, spans) | {
@@ -222,12 +227,12 @@ def explain_encoded(
     return [
         Explanation(
             method=name,
-            lrp_preset=rules.encoder if name == "lrp" else None,
+            lrp_preset=rules.encoder if method.takes("lrp_preset") else None,
             decoder_rules=rules.decoder if method.is_balanced else None,
             precision=method.precision,
             is_additive=method.is_additive,
             **common,
-            **_arrays(captioner, encoded, method, stages[method.operations]),
+            **_arrays(captioner, encoded, method, stages[ways[name]]),
         )
         for name, method in chosen.items()
     ]
@@ -289,6 +294,7 @@ def _arrays(
         "logits": stage.logits,
         "log_probabilities": stage.log_probabilities,
         "lost": lost,
+        "mean_feature": stage.mean_relevance if method.is_balanced else None,
     }
 
 

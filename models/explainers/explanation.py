@@ -24,7 +24,8 @@ class Explanation(Shown):
         image: The photo as the model saw it, uint8 RGB (H, W, 3).
         caption: The explained sentence.
         method: The name of the method.
-        lrp_preset: The encoder's rules where the method is lrp, else None.
+        lrp_preset: The encoder's rules where the method is LRP through the encoder,
+            else None.
         contrast: The word whose logit is subtracted, or None.
         words: The explained words and phrases (R,).
         steps: Their places in the caption (R,), starting at 0: of a phrase, that of
@@ -41,11 +42,13 @@ class Explanation(Shown):
         beta: The sentinel's share of what is attended to (R,), in [0, 1]; None for a
             decoder without a sentinel.
         logits: What is explained (R,): the word's logit, the sum of the phrase's
-            logits, or a difference of two.
+            logits, a difference of two, or, by centred_lrp, how far the logit is above
+            the mean of all logits.
         log_probabilities: The logarithm of the probability of each word or phrase (R,).
         lost: (R, 2) the relevance that biases and stabilizers took in the decoder,
-            logit - words - features, and in the encoder, features - pixels; NaN for
-            methods that do not distribute the logit.
+            logit - words - features, and in the encoder, features - pixels, where
+            centred_lrp takes away what is the same everywhere; NaN for methods that do
+            not distribute the logit.
         decoder_rules: The decoder's rules where the method is LRP, else None.
         has_pieces: Whether a word may consist of several tokens. Its later ones are
             written after its first ones were read: their relevance has the column of
@@ -61,6 +64,10 @@ class Explanation(Shown):
             row is then a place where they differ, its logit and log-probability are
             both log p(words of the caption) - log p(words of the other), and
             `words_read` has the words of both, those of the other in brackets.
+        mean_feature: What of the sum of `features` reached them through their mean
+            over the positions (R,), which a decoder reads as a whole: it lies nowhere
+            in particular. None for a decoder that does not read the mean, and for
+            methods that do not distribute the logit.
     """
 
     image: np.ndarray
@@ -86,6 +93,7 @@ class Explanation(Shown):
     lengths: tuple[int, ...] | None = None
     is_additive: bool = False
     against: str | None = None
+    mean_feature: np.ndarray | None = None
 
     def __repr__(self):
         """Returns what an explanation is of, in three lines and without its arrays."""

@@ -79,6 +79,7 @@ def _summary(explanation) -> dict:
 def _word(explanation, row: int) -> dict:
     """Returns the numbers of one word as a reader looks at them."""
     step, beta = explanation.steps[row], explanation.beta
+    mean = explanation.mean_feature
     length = 1 if explanation.lengths is None else explanation.lengths[row]
     read = explanation.words_read[: step + length + explanation.has_pieces]
     relevance = explanation.preceding_words[row]
@@ -90,6 +91,7 @@ def _word(explanation, row: int) -> dict:
         "probability": float(np.exp(explanation.log_probabilities[row])),
         "beta": None if beta is None else float(beta[row]),
         "image_relevance": _number(explanation.features[row].sum()),
+        "mean_feature_relevance": None if mean is None else _number(mean[row]),
         "pixel_relevance": float(explanation.pixels[row].sum()),
         "word_relevance": {
             f"{index} {name}": _number(relevance[index])
@@ -131,7 +133,7 @@ def read_explanation(folder: Path) -> dict:
 
 _PLAIN = (
     *("image", "preceding_words", "attention", "beta"),
-    *("logits", "log_probabilities", "lost"),
+    *("logits", "log_probabilities", "lost", "mean_feature"),
 )
 
 
@@ -177,10 +179,11 @@ def _check_arrays(fields: dict, arrays: dict[str, np.ndarray]) -> None:
         "lost": (rows, 2),
         "attention": (rows, None, None),
         "beta": (rows,),
+        "mean_feature": (rows,),
         "pixels_scale": (rows,),
         "features_scale": (rows,),
     }
-    may_lack = ("attention", "beta", "pixels_scale", "features_scale")
+    may_lack = ("attention", "beta", "mean_feature", "pixels_scale", "features_scale")
     check_shapes(
         arrays, {k: v for k, v in expected.items() if k in arrays or k not in may_lack}
     )

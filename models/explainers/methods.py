@@ -10,7 +10,7 @@ from keras_lrp.operations import RELEVANCE_RULES, GradientOperations, Operations
 from models.base_captioner import BaseCaptioner
 from models.captioner import LRP_PRESETS
 from models.encoders import spread
-from models.explainers.decoder_stage import DecoderStage
+from models.explainers.decoder_stage import TARGETS, DecoderStage
 from models.explainers.encoder_stage import (
     pixel_gradient,
     pixel_relevance,
@@ -64,6 +64,9 @@ class Method:
         preset: The encoder's rules of LRP; None for other methods, and for encoders
             that have none of their own.
         precision: Of the way back through the encoder.
+        target: What of the word is explained, one of TARGETS.
+        is_centred: Whether what is the same at all positions is taken away before the
+            way back through a CNN.
     """
 
     summary: str
@@ -78,6 +81,8 @@ class Method:
     is_guided: bool = False
     preset: str | None = None
     precision: str = PRECISION
+    target: str = TARGETS[0]
+    is_centred: bool = False
 
     def misfit(self, captioner: BaseCaptioner) -> str:
         """Says why the method has no meaning for a captioner; "" if it has."""
@@ -94,6 +99,8 @@ class Method:
                 f"shows the {self.attention} attention of several layers, and the "
                 f"decoder {name} has one"
             )
+        if self.is_centred and captioner.vision_transformer is not None:
+            return "centres the features of a CNN, and the encoder is none"
         if self.is_guided and captioner.vision_transformer is not None:
             return "guides rectifiers, and the encoder has none"
         return ""
@@ -141,6 +148,26 @@ def _lrp(captioner, encoder_input, stage: DecoderStage, method: Method) -> Maps:
         method.precision,
     )
     return Maps(pixels, features, stage.preceding_words)
+
+
+def _centred_lrp(captioner, encoder_input, stage: DecoderStage, method: Method) -> Maps:
+    features = stage.features * stage.feature_gradient
+    pixels = propagate(
+        captioner,
+        method.preset,
+        encoder_input,
+        centre(features),
+        method.precision,
+    )
+    return Maps(pixels, features, stage.preceding_words)
+
+
+def centre(relevance: np.ndarray) -> np.ndarray:
+    """Takes from relevance (R, h, w, D) its mean over the positions, in each channel.
+
+    What is the same everywhere says nothing of where; a channel's rest sums to 0.
+    """
+    return relevance - relevance.mean((1, 2), keepdims=True)
 
 
 def _decoder_lrp(captioner, encoder_input, stage: DecoderStage, method) -> Maps:
@@ -241,6 +268,18 @@ METHODS = {
         is_balanced=True,
         is_additive=True,
         is_extra=True,
+    ),
+    "centred_lrp": Method(
+        "LRP of how far the word's logit is above the mean logit, without what is the "
+        "same at all positions of the photo.",
+        RELEVANCE,
+        _centred_lrp,
+        is_balanced=True,
+        is_additive=True,
+        is_extra=True,
+        passes_encoder=True,
+        target="centred_logit",
+        is_centred=True,
     ),
     "gradient": Method(
         "The derivative of the word's logit with respect to each pixel.",

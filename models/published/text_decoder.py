@@ -43,12 +43,14 @@ class TextDecoder(keras.Model):
         relevance_rules: The rules that explain it, the default first.
         longest: Of the captions that are written, in tokens.
         rows_at_once: See `models.decoders.Decoder`.
+        reads_mean: See `models.decoders.Decoder`.
     """
 
     part_names: tuple[str, ...] = ()
     attention_maps = MAPS
     relevance_rules = RULES
     rows_at_once = 12
+    reads_mean = False
 
     def __init__(
         self,

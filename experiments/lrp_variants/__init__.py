@@ -1,0 +1,1 @@
+"""Seeks better relevance among variants of LRP."""
