@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_lrp import Operations
-from keras_lrp.backend import compiled, vector_jacobian_product
+from keras_lrp.backend import compiled, recorded, vector_jacobian_product
 from models.base_captioner import BaseCaptioner
 from models.decoders import Decoder
 from models.encoders import flatten_grid
@@ -220,18 +221,16 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
 
     def differentiate(features, tokens_read, steps, seeds) -> Differentiated:
         rows, length = ops.shape(seeds)[0], ops.shape(tokens_read)[0]
-        features = flatten_grid(features)
-        features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
         embedded = decoder.embed(tokens_read)  # (S, E)
         embedded = ops.broadcast_to(
             embedded[None, None], (rows, 1, length, embedded.shape[-1])
         )
         logits, output, gradients = differentiate_words(
-            decoder, operations, features, embedded, steps, seeds
+            decoder, operations, flatten_grid(features), embedded, steps, seeds
         )
         return Differentiated(
             logits=logits,
-            feature_gradient=gradients[0],
+            feature_gradient=gradients[0][0],
             by_word=ops.sum(embedded * gradients[1], axis=-1)[:, 0],  # (R, S)
             attention={name: m[:, 0] for name, m in output.attention.items()},
             beta=None if output.beta is None else output.beta[:, 0],
@@ -244,30 +243,42 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
 def differentiate_words(
     decoder: Decoder, operations: Operations, features, embedded, steps, seeds
 ) -> tuple:
-    """Differentiates a sum of logits of one word of each of R sentences.
+    """Differentiates a sum of logits of one word of each of K sentences of B images.
+
+    What the decoder makes of an image is computed once, for all of its sentences.
 
     Args:
         decoder: The model.
         operations: How it is differentiated.
-        features: (R, L, D).
-        embedded: What the decoder reads (R, 1, T, E).
-        steps: The place of the word (R,).
-        seeds: The weights of the logits (R, V).
+        features: (B, L, D).
+        embedded: What the decoder reads (B K, 1, T, E), image by image.
+        steps: The place of the word (B K,).
+        seeds: The weights of the logits (B K, V).
 
     Returns:
-        The sums (R,), the decoder's output for the words, and the gradients with
-        respect to features and embedded.
+        The sums (B K,), the decoder's output for the words, and the gradients with
+        respect to features (B, K, L, D) and to embedded.
     """
+    images, rows = ops.shape(features)[0], ops.shape(seeds)[0]
+    memory, pull_back = recorded(lambda x: decoder.project(operations, x), features)
 
-    def explained_logits(features, embedded):
-        memory = decoder.project(operations, features)
-        output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
-        logits = output.logits[:, 0]  # (R, V)
+    def explained_logits(*inputs):
+        *parts, embedded = inputs
+        own = keras.tree.pack_sequence_as(memory, parts)
+        output = decoder.decode(operations, own, embedded, positions=steps[:, None])
+        logits = output.logits[:, 0]  # (B K, V)
         return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
 
-    return vector_jacobian_product(
-        explained_logits, [features, embedded], ops.ones_like
+    own = [ops.repeat(m, rows // images, axis=0) for m in keras.tree.flatten(memory)]
+    logits, output, (*of_memory, of_words) = vector_jacobian_product(
+        explained_logits, [*own, embedded], ops.ones_like
     )
+    by_word = [  # (K, B, ...)
+        ops.swapaxes(ops.reshape(part, (images, -1, *ops.shape(part)[1:])), 0, 1)
+        for part in of_memory
+    ]
+    of_features = pull_back(keras.tree.pack_sequence_as(memory, by_word))
+    return logits, output, (ops.swapaxes(of_features, 0, 1), of_words)
 
 
 def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:
