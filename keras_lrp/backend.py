@@ -6,6 +6,7 @@ both, for TensorFlow, JAX and torch. On another backend functions run as they ar
 a derivative raises an error.
 """
 
+import functools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -129,15 +130,19 @@ def vector_jacobian_product(function: Callable, inputs: Sequence, cotangent) -> 
     Raises:
         ValueError: The backend has no derivatives.
     """
+    _check_derivatives()
+    inputs = [ops.convert_to_tensor(value) for value in inputs]
+    seed = cotangent if callable(cotangent) else lambda _: cotangent
+    return _PRODUCTS[BACKEND](function, inputs, seed)
+
+
+def _check_derivatives() -> None:
     if BACKEND not in _PRODUCTS:
         raise ValueError(
             f"Explanations need derivatives, which the backend {BACKEND!r} of Keras "
             f"has not; expected one of {', '.join(_PRODUCTS)}. Set KERAS_BACKEND to "
             "one of these before Python starts."
         )
-    inputs = [ops.convert_to_tensor(value) for value in inputs]
-    seed = cotangent if callable(cotangent) else lambda _: cotangent
-    return _PRODUCTS[BACKEND](function, inputs, seed)
 
 
 def _tensorflow_product(function: Callable, inputs: list, seed: Callable) -> tuple:
@@ -186,39 +191,70 @@ _PRODUCTS = {
 }
 
 
-def pull_back_each(function: Callable, value, cotangents):
-    """Pulls several cotangents back through a function that is computed once.
+def recorded(function: Callable, value) -> tuple:
+    """Computes a function once, to pull several cotangents back through it.
 
     They are pulled back one after the other, so that memory does not grow with them.
 
     Args:
-        function: Of one array.
+        function: Of one array; returns arrays, nested as it likes.
         value: Its argument.
-        cotangents: (R, ...), each shaped like the function's result.
 
     Returns:
-        The gradients (R, ...), each shaped like the argument.
+        The function's result; and a function of cotangents, nested and shaped like
+        the result with a first axis R, that returns the gradients (R, ...), each
+        shaped like the argument.
+
+    Raises:
+        ValueError: The backend has no derivatives.
     """
-    value, cotangents = map(ops.convert_to_tensor, (value, cotangents))
+    _check_derivatives()
+    value = ops.convert_to_tensor(value)
     if BACKEND == "tensorflow":
+        value = tf.identity(value)  # the function may know it
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(value)
             output = function(value)
-        return tf.map_fn(
-            lambda one: tape.gradient(output, value, output_gradients=one),
-            cotangents,
-            fn_output_signature=value.dtype,
-            parallel_iterations=1,
-        )
+        return output, functools.partial(_tensorflow_pull_back, tape, output, value)
     if BACKEND == "jax":
-        _, pull_back = jax.vjp(function, value)
-        return jax.lax.map(lambda one: pull_back(one)[0], cotangents)
+        output, pull_back = jax.vjp(function, value)
+        return output, lambda cotangents: jax.lax.map(
+            lambda one: pull_back(one)[0], cotangents
+        )
     value = value.detach().requires_grad_()
     with torch.enable_grad():
         output = function(value)
+    found = keras.tree.map_structure(lambda part: part.detach(), output)
+    return found, functools.partial(_torch_pull_back, output, value)
+
+
+def _tensorflow_pull_back(tape, output, value, cotangents):
+    output = keras.tree.flatten(output)
+
+    def pull_back(one):
+        return tape.gradient(
+            output,
+            value,
+            output_gradients=one,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+
+    cotangents = [ops.convert_to_tensor(c) for c in keras.tree.flatten(cotangents)]
+    return tf.map_fn(
+        pull_back, cotangents, fn_output_signature=value.dtype, parallel_iterations=1
+    )
+
+
+def _torch_pull_back(output, value, cotangents):
+    output = keras.tree.flatten(output)
+    cotangents = [ops.convert_to_tensor(c) for c in keras.tree.flatten(cotangents)]
+    pairs = [p for p in zip(output, cotangents, strict=True) if p[0].requires_grad]
+    if not pairs:  # nothing depends on the value
+        return torch.zeros((len(cotangents[0]), *value.shape), dtype=value.dtype)
+    output, cotangents = zip(*pairs, strict=True)
     found = [
         torch.autograd.grad(output, value, one, retain_graph=True)[0]
-        for one in cotangents
+        for one in zip(*cotangents, strict=True)
     ]
     return torch.stack(found)
 

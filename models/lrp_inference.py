@@ -187,11 +187,11 @@ class LRPInferenceCaptioner(Captioner):
         positions = ops.take_along_axis(inputs["positions"], words.places, axis=1)
         captions = (positions // steps)[..., None]
         read = ops.take_along_axis(inputs["tokens"], captions, axis=1)  # (B, K, T)
-        features = ops.repeat(features, num_words, axis=0)  # (B K, L, D)
+        features = ops.stop_gradient(features)
         gradient = differentiate_words(
             decoder,
             RELEVANCE_RULES[decoder.relevance_rules[0]],
-            ops.stop_gradient(features),
+            features,
             ops.stop_gradient(decoder.embed(ops.reshape(read, (-1, 1, steps)))),
             ops.reshape(positions % steps, (-1,)),
             ops.one_hot(ops.reshape(words.tokens, (-1,)), len(self.vocabulary)),
@@ -201,7 +201,7 @@ class LRPInferenceCaptioner(Captioner):
             lambda image: self._encoder_lrp(image[0][None], relevance=image[1][None])[
                 0
             ],
-            (inputs["images"], ops.reshape(features * gradient, shape)),
+            (inputs["images"], ops.reshape(features[:, None] * gradient, shape)),
         )
         height, width = self.encoder.input_shape[1:3]
         pixels = ops.reshape(ops.sum(pixels, axis=-1), (-1, num_words, height * width))

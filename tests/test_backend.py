@@ -16,6 +16,7 @@ from keras_lrp import backend
 from keras_lrp.backend import (
     compiled,
     is_traced,
+    recorded,
     run_once,
     vector_jacobian_product,
 )
@@ -42,6 +43,30 @@ def test_a_function_that_depends_on_nothing_has_gradient_zero():
         lambda x: (ops.stop_gradient(x) + 1.0, ()), [ops.ones((2,))], ops.ones_like
     )
     np.testing.assert_array_equal(gradient, [0, 0])
+
+
+def test_several_cotangents_are_pulled_back_through_what_is_computed_once():
+    """Of (x * x, [3, x + 1]), nested: 2 x times the first cotangent plus the last."""
+    x, calls = np.float32([[1, 2], [3, 4]]), []
+
+    def nested(x):
+        calls.append(x)
+        return {"square": x * x, "rest": [3.0 * ops.ones(5), x + 1]}
+
+    first = np.float32([[[1, 0], [0, 0]], [[2, 1], [0, -1]], [[0, 0], [0, 0]]])
+    last = np.float32([[[0, 0], [0, 1]], [[0, 5], [0, 0]], [[0, 0], [0, 0]]])
+    given = {"square": first, "rest": [np.ones((3, 5), "float32"), last]}
+
+    def both(x, given):
+        result, pull_back = recorded(nested, x)
+        return result, pull_back(given)
+
+    for run in (both, compiled(both)):
+        calls.clear()
+        result, gradients = run(x, given)
+        np.testing.assert_allclose(result["rest"][1], x + 1)
+        np.testing.assert_allclose(gradients, 2 * x * first + last)
+        assert len(calls) == 1
 
 
 def test_weights_are_read_at_every_call():
@@ -104,6 +129,8 @@ def test_other_backends_are_refused_when_a_derivative_is_asked_for(monkeypatch):
     assert compiled(len)([1, 2]) == 2
     with pytest.raises(ValueError, match=r"'openvino' of .* of tensorflow, jax, torch"):
         vector_jacobian_product(lambda x: (x, ()), [np.ones(2)], ops.ones_like)
+    with pytest.raises(ValueError, match=r"'openvino' of .* of tensorflow, jax, torch"):
+        recorded(lambda x: x, np.ones(2))
 
 
 @pytest.mark.skipif(

@@ -3,6 +3,8 @@
 Published ones are compared with references in test_transformers.py.
 """
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from models.lrp_inference import LRPInferenceCaptioner
 from models.transformer import BlockSizes
 from scoring.randomised_captioners import copy_captioner
 
-NAME, GRID, SIZE, PATCH = "vision_transformer", 4, 6, 56
+NAME, GRID, SIZE, PATCH = "vision_transformer", 4, 8, 56
 TEXT = "a dog runs on the grass"
 
 pytestmark = pytest.mark.usefixtures("unrecorded")
@@ -75,6 +77,19 @@ def test_features_equal_the_equations_retyped(captioner, photo):
     expected = slow_norm(encoder.output_norm, x).reshape(1, GRID, GRID, SIZE)
     found = array(captioner.encode([photo]))
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_places_begin_as_waves():
+    """By hand: the patch in row 2, column 3, with the rates 1 and 1 / 10."""
+    fresh = build_encoder(Config(encoder=NAME))
+    found = array(vision_transformer.find_transformer(fresh).places)[0, 2 * GRID + 3]
+    expected = [
+        wave(place * rate)
+        for place in (2, 3)
+        for wave in (math.sin, math.cos)
+        for rate in (1.0, 0.1)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_nothing_is_lost_without_biases(photo):

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_lrp import Operations
-from keras_lrp.backend import compiled, vector_jacobian_product
+from keras_lrp.backend import compiled, recorded, vector_jacobian_product
 from models.base_captioner import BaseCaptioner
 from models.decoders import Decoder
 from models.encoders import flatten_grid
@@ -250,19 +251,17 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
 
     def differentiate(features, tokens_read, steps, seeds) -> Differentiated:
         rows, length = ops.shape(seeds)[0], ops.shape(tokens_read)[0]
-        features = flatten_grid(features)
-        features = ops.broadcast_to(features, (rows, *ops.shape(features)[1:]))
         embedded = decoder.embed(tokens_read)  # (S, E)
         embedded = ops.broadcast_to(
             embedded[None, None], (rows, 1, length, embedded.shape[-1])
         )
         logits, output, gradients = differentiate_words(
-            decoder, operations, features, embedded, steps, seeds
+            decoder, operations, flatten_grid(features), embedded, steps, seeds
         )
         return Differentiated(
             logits=logits,
-            feature_gradient=gradients.features,
-            mean_gradient=gradients.mean,
+            feature_gradient=gradients.features[0],
+            mean_gradient=None if gradients.mean is None else gradients.mean[0],
             by_word=ops.sum(embedded * gradients.embedded, axis=-1)[:, 0],  # (R, S)
             attention={name: m[:, 0] for name, m in output.attention.items()},
             beta=None if output.beta is None else output.beta[:, 0],
@@ -273,12 +272,12 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations) -> Callabl
 
 
 class Gradients(NamedTuple):
-    """The derivatives of R explained sums of logits.
+    """The derivatives of explained sums of logits, of K words of each of B images.
 
     Attributes:
-        features: By the features (R, L, D), those through their mean among them.
-        embedded: By what the decoder reads (R, 1, T, E).
-        mean: By the mean feature (R, D); None for a decoder that does not read it.
+        features: By the features (B, K, L, D), those through their mean among them.
+        embedded: By what the decoder reads (B K, 1, T, E).
+        mean: By the mean feature (B, K, D); None for a decoder that does not read it.
     """
 
     features: object
@@ -289,37 +288,61 @@ class Gradients(NamedTuple):
 def differentiate_words(
     decoder: Decoder, operations: Operations, features, embedded, steps, seeds
 ) -> tuple:
-    """Differentiates a sum of logits of one word of each of R sentences.
+    """Differentiates a sum of logits of one word of each of K sentences of B images.
+
+    What the decoder makes of an image is computed once, for all of its sentences.
 
     Args:
         decoder: The model.
         operations: How it is differentiated.
-        features: (R, L, D).
-        embedded: What the decoder reads (R, 1, T, E).
-        steps: The place of the word (R,).
-        seeds: The weights of the logits (R, V).
+        features: (B, L, D).
+        embedded: What the decoder reads (B K, 1, T, E), image by image.
+        steps: The place of the word (B K,).
+        seeds: The weights of the logits (B K, V).
 
     Returns:
-        The sums (R,), the decoder's output for the words, and their `Gradients`.
+        The sums (B K,), the decoder's output for the words, and their `Gradients`.
     """
+    images, rows = ops.shape(features)[0], ops.shape(seeds)[0]
+    memory, pull_back = recorded(*_projection(decoder, operations, features))
 
-    def explained_logits(features, embedded, *mean):
-        memory = decoder.project(operations, features, False, *mean)
-        output = decoder.decode(operations, memory, embedded, positions=steps[:, None])
-        logits = output.logits[:, 0]  # (R, V)
+    def explained_logits(*inputs):
+        *parts, embedded = inputs
+        own = keras.tree.pack_sequence_as(memory, parts)
+        output = decoder.decode(operations, own, embedded, positions=steps[:, None])
+        logits = output.logits[:, 0]  # (B K, V)
         return ops.sum(logits * ops.cast(seeds, logits.dtype), axis=-1), output
 
-    inputs = [features, embedded]
-    if decoder.reads_mean:
-        inputs.append(ops.mean(features, axis=1))
-    sums, output, found = vector_jacobian_product(
-        explained_logits, inputs, ops.ones_like
+    own = [ops.repeat(m, rows // images, axis=0) for m in keras.tree.flatten(memory)]
+    logits, output, (*of_memory, of_words) = vector_jacobian_product(
+        explained_logits, [*own, embedded], ops.ones_like
     )
+    by_word = [  # (K, B, ...)
+        ops.swapaxes(ops.reshape(part, (images, -1, *ops.shape(part)[1:])), 0, 1)
+        for part in of_memory
+    ]
+    found = ops.swapaxes(pull_back(keras.tree.pack_sequence_as(memory, by_word)), 0, 1)
     if not decoder.reads_mean:
-        return sums, output, Gradients(*found, None)
-    by_position, by_word, by_mean = found
-    by_position = by_position + by_mean[:, None] / features.shape[1]
-    return sums, output, Gradients(by_position, by_word, by_mean)
+        return logits, output, Gradients(found, of_words, None)
+    of_places, of_mean = found[:, :, :-1], found[:, :, -1:]
+    of_features = of_places + of_mean / of_places.shape[2]
+    return logits, output, Gradients(of_features, of_words, of_mean[:, :, 0])
+
+
+def _projection(decoder: Decoder, operations: Operations, features) -> tuple:
+    """Returns how the decoder projects one array, and that array (B, L, D).
+
+    Where the decoder reads the mean, the array has it as the last of L + 1 positions.
+    """
+    if not decoder.reads_mean:
+        return lambda x: decoder.project(operations, x), features
+
+    def project(signals):
+        places, mean = signals[:, :-1], signals[:, -1]
+        return decoder.project(operations, places, mean=mean)
+
+    mean = ops.mean(features, axis=1, keepdims=True)
+    return project, ops.concatenate([features, mean], axis=1)
 
 
 def contrast_token(captioner: BaseCaptioner, word: str, explained=()) -> int:

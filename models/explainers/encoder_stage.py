@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_lrp import LRP
-from keras_lrp.backend import compiled, pull_back_each
+from keras_lrp.backend import compiled, recorded
 from keras_lrp.operations import Operations
 from models.base_captioner import BaseCaptioner
 from models.encoders import flatten_grid
@@ -71,10 +71,8 @@ def _compiled_stage(captioner: BaseCaptioner, operations: Operations):
 
     def differentiate(pixels, gradients):
         gradients = flatten_grid(gradients)[:, None]  # (R, 1, L, D)
-        found = pull_back_each(
-            lambda pixels: encoder.run(operations, pixels)[0], pixels, gradients
-        )
-        return found[:, 0]
+        _, pull_back = recorded(lambda x: encoder.run(operations, x)[0], pixels)
+        return pull_back(gradients)[:, 0]
 
     return compiled(differentiate, captioner)
 
