@@ -108,7 +108,7 @@ def test_the_mean_feature_has_a_place_of_its_own(name, precise, monkeypatch):
     holding = reference_captioner(arrays, name)
     project = holding.decoder.project
 
-    def project_held(operations, features, training):
+    def project_held(operations, features, training=False):
         mean = ops.stop_gradient(ops.mean(features, axis=1))
         return project(operations, features, training, mean)
 
