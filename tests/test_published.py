@@ -489,9 +489,11 @@ def test_every_method_explains(folder):
     """Each gives a map or is refused by name."""
     captioner, text = load_captioner(folder), "a skateboard."
     photo = np.asarray(Image.effect_noise((50, 34), 90).convert("RGB"))
-    with pytest.raises(ValueError, match="guided_grad_cam guides rectifiers"):
-        explain_each(captioner, photo, [*METHODS], text)
-    methods = [name for name in METHODS if name != "guided_grad_cam"]
+    unfit = {"guided_grad_cam": "guides rectifiers", "centred_lrp": "centres the"}
+    for name, reason in unfit.items():
+        with pytest.raises(ValueError, match=f"{name} {reason}"):
+            explain_each(captioner, photo, ["lrp", name], text)
+    methods = [name for name in METHODS if name not in unfit]
     explanations = explain_each(captioner, photo, methods, text, contrast="cat")
     for name, e in zip(methods, explanations, strict=True):
         assert (e.method, e.words) == (name, ("a", "skateboard", "."))
@@ -506,10 +508,8 @@ def test_the_files_of_an_explanation(folder, tmp_path, capsys):
     photo = tmp_path / "wide.png"
     Image.effect_noise((50, 34), 90).convert("RGB").save(photo)
     arguments = [photo, "--model", folder, "--output", tmp_path / "out"]
-    unfit = {"guided_grad_cam": "guides rectifiers", "centred_lrp": "centres the"}
-    for name, reason in unfit.items():
-        assert run(explain_image, *arguments, "--method", name) == 2
-        assert f"{name} {reason}" in capsys.readouterr().err
+    assert run(explain_image, *arguments, "--method", "guided_grad_cam") == 2
+    assert "guided_grad_cam guides rectifiers" in capsys.readouterr().err
     assert run(explain_image, *arguments, "--caption", "a skateboard.") == 0
     below = tmp_path / "out" / "wide"
     summary = json.loads((below / "explanation.json").read_text())

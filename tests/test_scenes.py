@@ -365,7 +365,7 @@ def test_wrong_numbers_of_images_are_refused(tmp_path, num_images):
 
 
 def test_folder_without_scenes_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="write_scenes"):
+    with pytest.raises(DatasetError, match=r"dataset\.scenes --output"):
         read_scenes(tmp_path, "train")
 
 
