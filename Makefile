@@ -36,7 +36,8 @@ TORCH_TESTS := -k "not encoders" $(addprefix tests/, test_backend.py \
 	test_train.py::test_a_killed_run_goes_on_exactly \
 	test_lrp_inference.py::test_the_first_content_words_are_chosen)
 
-.PHONY: help demo serve models metrics docs gallery notebooks test test-jax test-torch lint bench
+.PHONY: help demo serve models metrics docs gallery notebooks test test-slow \
+	test-jax test-torch lint bench
 
 help:  ## Lists the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s :
@@ -92,7 +93,10 @@ notebooks: .venv/installed-docs  ## Runs the notebooks; on few scenes with SMALL
 	$(BIN)/jupyter-execute docs/notebooks/*.ipynb
 
 test: .venv/installed  ## Runs the tests on TensorFlow.
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+test-slow: .venv/installed  ## Runs what takes longest: whole trainings and experiments.
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 test-jax: .venv/installed-jax  ## Runs the tests on JAX.
 	$(JAX) $(BIN)/python -m pytest $(PARALLEL) $(JAX_TESTS)

@@ -37,3 +37,10 @@ def open_browser() -> Iterator[Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     with Chrome(options, Service(driver)) as chrome:
         yield chrome
+
+
+def texts(browser: Chrome, selector: str) -> list[str]:
+    """The texts of all elements at one moment, since pages replace elements."""
+    script = """return [...document.querySelectorAll(arguments[0])].map(
+        (element) => element.checkVisibility() ? element.innerText.trim() : "")"""
+    return browser.execute_script(script, selector)

@@ -210,6 +210,7 @@ def test_save_and_load_give_the_same_captions(captioner, run, photos):
     assert names == {*RUN_FILES, "checksums.json"}
 
 
+@pytest.mark.slow
 def test_other_encoders_caption_explain_and_are_loaded(photos, tmp_path, monkeypatch):
     """The one of most branches, but its last six blocks, trained from a block on.
 

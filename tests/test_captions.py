@@ -68,6 +68,7 @@ def no_bert(monkeypatch):
 
 
 @needs_java
+@pytest.mark.slow
 def test_scores_equal_the_official_tools(official_meteor):
     found = score_captions(REFERENCES, CANDIDATES, PUBLISHED)
     references = tokenize(REFERENCES)

@@ -250,6 +250,7 @@ def test_the_run_computes_what_the_published_model_does(convert, decoder):
 
 
 @pytest.mark.parametrize("decoder", LAYERS)
+@pytest.mark.slow
 def test_the_words_come_out_right(convert, decoder):
     captions = set()
     for seed in range(3):

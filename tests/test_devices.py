@@ -99,6 +99,7 @@ def assert_as_alone(run, alone):
             np.testing.assert_allclose(weight, expected, atol=ATOL, err_msg=weight.path)
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_and_go_on_when_killed(alone, folder, data_dir):
     run = folder / "two"
     finish(start(data_dir, run, 2, 0, "--distribute", ENGINE))

@@ -110,6 +110,7 @@ def test_scores_of_words_are_gone_on_with(earlier, scenes, whole):
 
 
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="other backends drop other units")
+@pytest.mark.slow
 def test_a_training_is_gone_on_with(earlier, scenes):
     arguments = ["--data-dir", str(scenes), "--run", "unfinished", "--resume"]
     assert train.main([*arguments, "--cache-dir", "cache", "--limit", "12"]) == 0

@@ -88,6 +88,7 @@ def test_shards_are_merged_into_the_scores_of_one_process(scenes, output, capsys
     assert "no.jsonl to merge. Name the --output of each" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_every_method_and_every_file(scenes, output, capsys):
     assert run(output, scenes) == 0
     files = beside(output)
@@ -192,6 +193,7 @@ def test_phrases_of_entities_name_boxes(tmp_path, output):
     assert [path.exists() for path in beside(output)] == [True] * 4 + [False]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(scenes, output, monkeypatch, capsys):
     options = ["--methods", "attention", "--batch-size", 1]
     straight = output.with_name("straight.json")

@@ -29,6 +29,7 @@ def arguments_of(output, *more: str) -> list[str]:
     return ["--output", str(output), *sizes, "--train", *FIELDS, *tuning, *more]
 
 
+@pytest.mark.slow
 def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     output, names = tmp_path / "out", []
     main_attention = train.main_attention
@@ -59,6 +60,7 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     assert "holds an experiment with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_captioners_are_tuned_and_compared(tmp_path, capsys):
     """The scores of a run before it is tuned, and of two modes after it."""
     data_dir = write_scenes(tmp_path / "scenes", {"train": 6, "dev": 3})

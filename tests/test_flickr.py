@@ -419,6 +419,7 @@ def write_flickr30k(shared, folder) -> None:
         (folder / "text" / path.name).write_text("\n".join(names))
 
 
+@pytest.mark.slow
 def test_flickr30k_on_the_photographs_that_are_here(shared, tmp_path):
     write_flickr30k(shared, tmp_path)
     read = DATASETS["flickr30k"].read

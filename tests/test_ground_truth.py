@@ -154,6 +154,7 @@ def test_tables_have_chance_and_intervals():
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.slow
 def test_the_command_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
     """No word of an untrained captioner is right; all are scored nevertheless."""
     calls = []

@@ -402,6 +402,7 @@ def tune_arguments(data_dir, run, start, *settings, epochs=2) -> list[str]:
     return [*paths, "--from", str(start), *objective, "--set", *fields]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_exactly(data_dir, start, tmp_path, monkeypatch):
     """By its pixels; whole runs by the context are those of the experiments."""
     settings = ["lrp_mode=pos_mean", "lrp_words=1", "flip_images=true"]

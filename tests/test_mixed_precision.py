@@ -194,6 +194,7 @@ def test_the_trained_layers_of_the_encoder_are_half_for_a_while():
     assert layer.dtype_policy.name == "float32"
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_and_loads_in_float32(data_dir, tmp_path, monkeypatch):
     options = ["--mixed-precision", "float16"]
     settings = {"epochs": 2, "trainable_from": "block5_conv3", "images_per_batch": 8}

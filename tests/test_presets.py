@@ -15,6 +15,7 @@ SMALL = ("embedding_size=5", "hidden_size=6", "images_per_batch=11", "epochs=1")
 
 
 @pytest.mark.parametrize("name", ["flickr30k", "coco2017"])
+@pytest.mark.slow
 def test_a_preset_trains_resumes_captions_and_scores(
     quick, tmp_path, monkeypatch, capsys, name
 ):

@@ -577,6 +577,7 @@ def test_images_of_a_dataset_are_captioned(folder, scenes, tmp_path, quick):
 
 
 @pytest.mark.parametrize("folder", ["git"], indirect=True)
+@pytest.mark.slow
 def test_explanations_are_scored(folder, scenes, tmp_path, monkeypatch):
     """Of the family that sees a part of each photo."""
     monkeypatch.setattr(evaluate_bbox, "NUM_EXAMPLES", 1)

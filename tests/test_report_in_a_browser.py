@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from browsers import open_browser
+from browsers import open_browser, texts
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -168,7 +168,8 @@ def test_shift_and_the_arrow_keys_choose_several_words(page):
     ):
         ActionChains(page.browser, duration=0).send_keys("").perform()
         page.browser.switch_to.active_element.send_keys(*keys)
-        assert page.all(".detail h2")[0].text == name
+        shown = WebDriverWait(page.browser, 10, 0.02)
+        shown.until(lambda browser, name=name: texts(browser, ".detail h2") == [name])
 
 
 def test_maps_that_do_not_add_up_are_not_added(browser, tmp_path):

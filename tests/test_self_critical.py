@@ -176,6 +176,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):
     run = tmp_path / "run"
     assert train.main(arguments_of(data_dir, run, **SETTINGS)) == 0

@@ -128,6 +128,7 @@ def test_averaged_weights_are_given_for_a_while():
 # Killed runs
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     run, states = tmp_path / "run", {}
     resume = resume_arguments(data_dir, run)
@@ -151,6 +152,7 @@ def be_killed(*arguments):
     raise Killed
 
 
+@pytest.mark.slow
 def test_fine_tuning_goes_on_exactly(straight, data_dir, tmp_path, monkeypatch):
     """The encoder is trained; the rate is halved and the training stopped early."""
     settings = {

@@ -162,6 +162,7 @@ def test_what_has_no_meaning_is_refused(captioner, photo, ask, message):
         ask(captioner, photo)
 
 
+@pytest.mark.slow
 def test_it_is_trained_and_explained(data_dir, tmp_path, quick, photo):
     """By cross-entropy, then by LRP inference."""
     run, weighed = tmp_path / "run", tmp_path / "weighed"

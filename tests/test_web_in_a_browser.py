@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import open_browser
+from browsers import open_browser, texts
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -73,8 +73,12 @@ class User:
         self.browser.switch_to.window(self.tab)
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
 
+    def texts(self, selector: str) -> list[str]:
+        self.browser.switch_to.window(self.tab)
+        return texts(self.browser, selector)
+
     def text(self, selector: str) -> str:
-        return self.all(selector)[0].text
+        return self.texts(selector)[0]
 
     def wait(self, condition):
         return WebDriverWait(self.browser, SECONDS, 0.02).until(lambda _: condition())
@@ -92,7 +96,7 @@ class User:
     def explain(self, word: str) -> None:
         (chip,) = [chip for chip in self.words() if chip.text.split("\n")[0] == word]
         chip.click()
-        self.wait(lambda: self.all(".detail h2") and self.text(".detail h2") == word)
+        self.wait(lambda: self.texts(".detail h2") == [word])
 
     def draw_over(self, first, last) -> None:
         """Draws the pointer from one chip to another."""
@@ -104,9 +108,8 @@ class User:
         chosen = '.chip[aria-pressed="true"]'
         self.wait(
             lambda: (
-                [self.all(".detail h2") and self.text(".detail h2")] == [name]
-                and [chip.text.split("\n")[0] for chip in self.all(chosen)]
-                == list(words)
+                self.texts(".detail h2") == [name]
+                and [text.split("\n")[0] for text in self.texts(chosen)] == [*words]
             )
         )
 
@@ -224,7 +227,7 @@ def test_keys_walk_along_the_words(user, photo):
     chips[1].send_keys(Keys.ENTER)
     user.wait(lambda: chips[1].get_attribute("aria-pressed") == "true")
     word = chips[1].text.split("\n")[0]
-    user.wait(lambda: user.all(".detail h2") and user.text(".detail h2") == word)
+    user.wait(lambda: user.texts(".detail h2") == [word])
 
 
 def test_what_is_no_photograph_is_refused_in_one_sentence(user, tmp_path, photo):
