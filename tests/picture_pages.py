@@ -8,6 +8,9 @@ It needs Chromium or Chrome and chromedriver, as the tests of pages do.
 import sys
 from pathlib import Path
 
+import quiet_start  # noqa: F401
+
+# isort: split
 import test_web_in_a_browser as pages
 from browsers import open_browser
 from selenium.webdriver.common.by import By
