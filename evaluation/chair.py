@@ -80,6 +80,20 @@ def shown_objects(image: CaptionedImage, lookup: Lookup) -> frozenset[str]:
     return frozenset(found)
 
 
+def named_and_shown(
+    captions: Sequence[str], images: Sequence[CaptionedImage], lookup: Lookup
+) -> tuple[list[list[str]], list[frozenset[str]]]:
+    """Returns the objects of each caption and of each image, for `chair_scores`.
+
+    Args:
+        captions: One of each image.
+        images: See `shown_objects`.
+        lookup: See `object_lookup`.
+    """
+    named = [mentioned_objects(text, lookup) for text in captions]
+    return named, [shown_objects(image, lookup) for image in images]
+
+
 def chair_scores(
     named: Sequence[Sequence[str]], shown: Sequence[Collection[str]]
 ) -> dict[str, dict]:

@@ -9,12 +9,7 @@ import numpy as np
 
 from dataset.records import CaptionedImage
 from dataset.vocabulary import split_words
-from evaluation.chair import (
-    chair_scores,
-    mentioned_objects,
-    object_lookup,
-    shown_objects,
-)
+from evaluation.chair import chair_scores, named_and_shown, object_lookup
 from evaluation.intervals import bootstrap_interval
 
 OUTCOMES = ("true", "hallucinated", "missed")
@@ -130,9 +125,8 @@ def summarize_captions(
     outcomes = word_outcomes([text.split() for text in captions], references, words)
     counts = zip(words, outcomes.sum(axis=0).tolist(), strict=True)
     lookup = object_lookup(object_names)
-    named = [mentioned_objects(text, lookup) for text in captions]
-    shown = [shown_objects(image, lookup) for image in images]
+    chair = chair_scores(*named_and_shown(captions, images, lookup))
     return {
-        "scores": macro_scores(outcomes) | chair_scores(named, shown),
+        "scores": macro_scores(outcomes) | chair,
         "words": {word: dict(zip(OUTCOMES, row, strict=True)) for word, row in counts},
     }

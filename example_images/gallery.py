@@ -12,12 +12,14 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
 import quiet_start  # noqa: F401
 from command_line import ANEW, make_parser, print_paths, run_script
 from example_images.__main__ import PHOTOGRAPHS
+from files.pictures import shrunk
 from files.writing import write_whole
 from models import explain_each, load_captioner
 from report import (
@@ -108,10 +110,9 @@ def make(exhibit: Exhibit, path: Path) -> Path:
 
 def small_png(figure: Figure) -> bytes:
     """Encodes a figure as a page of documentation shows it."""
-    picture = Image.open(BytesIO(png(figure))).convert("RGB")
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    file = BytesIO()
-    picture.save(file, format="PNG", optimize=True)
+    picture = np.asarray(Image.open(BytesIO(png(figure))).convert("RGB"))
+    small, file = Image.fromarray(shrunk(picture, LONGEST_SIDE)), BytesIO()
+    small.save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 

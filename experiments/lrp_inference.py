@@ -29,12 +29,7 @@ from command_line import (
 )
 from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
-from evaluation.chair import (
-    chair_scores,
-    mentioned_objects,
-    object_lookup,
-    shown_objects,
-)
+from evaluation.chair import chair_scores, named_and_shown, object_lookup
 from evaluation.hallucination import summarize_captions
 from experiments.workbench import (
     MODES,
@@ -221,11 +216,8 @@ def unseen_chair(
     """Returns CHAIR-i of every second object, those that are never penalized."""
     lookup = object_lookup(dataset.object_names)
     unseen = tuple(dataset.object_names)[1::2]
-    named = [
-        [object_ for object_ in mentioned_objects(text, lookup) if object_ in unseen]
-        for text in captions
-    ]
-    shown = [shown_objects(image, lookup) for image in images]
+    named, shown = named_and_shown(captions, images, lookup)
+    named = [[object_ for object_ in one if object_ in unseen] for one in named]
     return chair_scores(named, shown)["chair_i"]["mean"]
 
 

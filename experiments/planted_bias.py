@@ -36,7 +36,7 @@ from dataset.scenes.captions import plural
 from dataset.scenes.layout import Bias
 from evaluation.chair import (
     chair_scores,
-    mentioned_objects,
+    named_and_shown,
     object_lookup,
     shown_objects,
 )
@@ -171,8 +171,7 @@ def count(
     captioner = load_captioner(run)
     encoded = encode_images(captioner, images, bench.cache_dir)
     texts = caption_images(captioner, encoded)
-    named = [mentioned_objects(text, LOOKUP) for text in texts]
-    shown = [shown_objects(image, LOOKUP) for image in images]
+    named, shown = named_and_shown(texts, images, LOOKUP)
     says = np.array([BIAS.kind in objects for objects in named])
     is_there = np.array([BIAS.kind in objects for objects in shown])
     hallucinated, recalled = (

@@ -1,7 +1,7 @@
 """The trainings of an experiment: each done once, its scores kept, all in one table."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,11 +165,19 @@ def table(head: str, rows: Mapping[str, Mapping[str, dict]]) -> str:
     """
     names = list(next(iter(rows.values()), ()))
     lines = [
-        [head, *(name.replace("_", " ") for name in names)],
-        ["---"] * (1 + len(names)),
-    ]
-    lines += [
         [row, *(f"{s[n]['mean']:.3f} ± {s[n]['deviation']:.3f}" for n in names)]
         for row, s in rows.items()
     ]
+    return markdown([head, *(name.replace("_", " ") for name in names)], lines)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Writes cells as a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_interval(found: Mapping) -> str:
+    """Writes a "mean" with its "interval"."""
+    low, high = found["interval"]
+    return f"{found['mean']:.3f} [{low:.3f}, {high:.3f}]"

@@ -15,16 +15,9 @@ from files.writing import write_whole
 from report.canvas import QUIET, blank_page, encode, show_at, shrink, text_at
 from report.checks import check_explanation, row_of
 from report.look import USUAL, Look
-from report.overlays import (
-    ATTENTION_COLOURS,
-    attention_overlay,
-    heatmaps,
-    on_white,
-    overlay,
-    photo_of,
-    stretched,
-)
+from report.overlays import ATTENTION_COLOURS, on_white, photo_of
 from report.word_figure import word_relevance_figure
+from report.word_pictures import SMALL, WordPictures
 from report.wording import (
     VISUAL_SHARE,
     likelihood,
@@ -38,9 +31,7 @@ MAX_COLUMNS = 8
 FORMATS = ("png", "svg", "pdf")
 NAMES = ("heatmaps", "preceding_words")
 
-# Pixels of the longer side.
-LARGE = 960
-SMALL = 480
+LARGE = 960  # pixels of the photo's longer side
 
 # Inches.
 TILE = 1.5
@@ -83,7 +74,7 @@ def heatmap_figure(
     height, width = explanation.image.shape[:2]
     seen = f"the model sees {width}x{height} pixels"
     _label(figure, left, bottom + side[1], ("photo", seen), side[0])
-    pictures = _Pictures(explanation, look)
+    pictures = WordPictures(explanation, shrunk(photo_of(explanation), SMALL), look)
     for index in range(len(explanation.words)):
         _draw_word(figure, page, explanation, pictures, index)
     _draw_legend(figure, page, explanation, look)
@@ -106,37 +97,9 @@ def word_picture(explanation, word: str | int, look: Look = USUAL) -> Image.Imag
         ValueError: There is no such word, or it is there several times.
     """
     check_explanation(explanation)
-    row, photo = row_of(explanation, word), photo_of(explanation)
-    heat = heatmaps(explanation.pixels)  # (R, H, W)
-    limit = look.limits(heat)[row]
-    heat = stretched(heat[row], photo.shape[:2])
-    return Image.fromarray(overlay(photo, heat, limit, look.colours))
-
-
-class _Pictures:
-    """The pictures of every word, over a small photo.
-
-    Args:
-        explanation: Has the words.
-        look: How they are coloured.
-    """
-
-    def __init__(self, explanation, look: Look):
-        self._photo, self._look = shrunk(photo_of(explanation), SMALL), look
-        self._heat = heatmaps(explanation.pixels)  # (R, H, W)
-        self._limits = look.limits(self._heat)
-        self._attention = explanation.attention
-        has_any = self._attention is not None
-        self._largest = look.largest(self._attention) if has_any else None
-
-    def relevance(self, row: int) -> np.ndarray:
-        """Returns the photo under the relevance of a word."""
-        heat = stretched(self._heat[row], self._photo.shape[:2])
-        return overlay(self._photo, heat, self._limits[row], self._look.colours)
-
-    def attention(self, row: int) -> np.ndarray:
-        """Returns the photo under the attention of a word."""
-        return attention_overlay(self._photo, self._attention[row], self._largest)
+    row = row_of(explanation, word)
+    pictures = WordPictures(explanation, photo_of(explanation), look)
+    return Image.fromarray(pictures.relevance(row))
 
 
 @dataclass(frozen=True)
@@ -233,7 +196,7 @@ def _label(
 
 
 def _draw_word(
-    figure: Figure, page: _Page, explanation, pictures: _Pictures, index: int
+    figure: Figure, page: _Page, explanation, pictures: WordPictures, index: int
 ) -> None:
     """Draws one word's cell: label, heatmap and, below it, attention."""
     row, column = divmod(index + page.layers, page.columns)

@@ -9,11 +9,11 @@ from files.pictures import shrunk
 from report.canvas import QUIET, blank_page, show_at, shrink, text_at
 from report.checks import check_explanation, row_of
 from report.look import USUAL, Look
-from report.overlays import heatmaps, overlay, photo_of, stretched
+from report.overlays import photo_of
+from report.word_pictures import SMALL, WordPictures
 from report.wording import likelihood, method_label
 
 TILE, GAP, MARGIN, LABEL = 1.3, 0.06, 0.3, 0.5  # inches
-SMALL = 480  # pixels of the longer side of a picture
 Heading = tuple[str, str]  # a name, and a fact in small letters below it
 
 
@@ -80,15 +80,8 @@ def method_figure(
     rows = [row_of(first, word) for word in words]
     columns = [[photo] * len(rows)]
     for explanation in explanations:
-        heat = heatmaps(explanation.pixels)  # (R, H, W)
-        limits = look.limits(heat)
-        shown = [stretched(heat[row], photo.shape[:2]) for row in rows]
-        columns.append(
-            [
-                overlay(photo, one, limits[row], look.colours)
-                for row, one in zip(rows, shown, strict=True)
-            ]
-        )
+        pictures = WordPictures(explanation, photo, look)
+        columns.append(list(map(pictures.relevance, rows)))
     headings = [("photo", ""), *(_heading(method_label(e)) for e in explanations)]
     labels = [f"{first.words[row]}, {likelihood(first, row)}" for row in rows]
     return grid_figure(headings, list(zip(*columns, strict=True)), labels)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from files.pictures import photo_jpeg, shrunk
+from files.pictures import kept_photo
 from files.reading import read_json
 from files.values import record, text
 from files.writing import holds_something, write_json, write_whole
@@ -20,7 +20,6 @@ from report.wording import mean_probability
 logger = logging.getLogger(__name__)
 FINISHED = "settings.json"
 NOTED_LATER = {"weights": "weights", "content": "photograph"}  # than version e42c30f
-LONGEST_SIDE = 1600  # pixels of the photograph
 ANEW = "Explain the photo anew with --overwrite."
 WRITTEN = (
     *("explanation.json", "explanation.npz", "photo.jpg", "report.html"),
@@ -128,8 +127,9 @@ def write_photo(
             paths += explanation.save(below)
             paths += write_pictures(explanation, below, captioner, look, figure_format)
     first = next(iter(explanations.values()))[0]
-    photo = shrunk(photo_of(first), LONGEST_SIDE)
-    write_whole(folder / "photo.jpg", photo_jpeg(photo))
+    photo = folder / "photo.jpg"
+    if photo not in paths:  # a single explanation has written it
+        write_whole(photo, kept_photo(photo_of(first)))
     page, note = folder / "report.html", settings.get("note")
     groups, names = list(explanations.values()), list(explanations)
     paths.append(write_report(page, groups, names, note, look))

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from command_line import GOES_ON, fill_options, make_parser, run_script
+from command_line import GOES_ON, fill_options, make_parser, print_paths, run_script
 from dataset.scenes import SCENES
 from dataset.scenes.evidence import EvidenceScene, read_evidence, write_evidence_scenes
 from experiments.ground_truth.checks import check_words, summarize_checks
@@ -184,7 +184,7 @@ def examine(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "ground_truth", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
+        "ground_truth", lambda: print_paths(*run_experiment(parse(argv))), GOES_ON
     )
 
 

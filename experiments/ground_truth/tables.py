@@ -13,6 +13,7 @@ from experiments.ground_truth.scores import (
     of_first_colour,
     of_kind,
 )
+from experiments.workbench import markdown, with_interval
 
 CHECKED = ("words", "right", "changed", "stayed", "rests")
 SHOWN = {MASS: "mass", RANK: "rank", POINTING: "pointing"}
@@ -38,46 +39,39 @@ def tables(
         checks: By captioner what `summarize_checks` returns.
         scores: By captioner what `summarize` returns.
     """
-    yield "\n".join(_check_table(checks))
+    yield _check_table(checks)
     for name, of_kinds in scores.items():
         for score, shown in SHOWN.items():
             head = f"{name}: {shown}"
             kinds = {kind: of_kinds[kind] for kind in ABOUT if kind in of_kinds}
-            yield "\n".join(_score_table(head, kinds, score))
-    yield "\n".join(_doubtful_table(scores))
+            yield _score_table(head, kinds, score)
+    yield _doubtful_table(scores)
 
 
-def _check_table(checks: Mapping[str, Mapping]) -> Iterator[str]:
-    yield _row("captioner", "words about", *CHECKED)
-    yield _row(*["---"] * (2 + len(CHECKED)))
-    for name, kinds in checks.items():
-        for kind, found in kinds.items():
-            shares = (f"{found[column]:.3f}" for column in CHECKED[1:])
-            yield _row(name, kind, str(found["words"]), *shares)
+def _check_table(checks: Mapping[str, Mapping]) -> str:
+    rows = [
+        (name, kind, str(found["words"]), *(f"{found[c]:.3f}" for c in CHECKED[1:]))
+        for name, kinds in checks.items()
+        for kind, found in kinds.items()
+    ]
+    return markdown(("captioner", "words about", *CHECKED), rows)
 
 
-def _score_table(head: str, kinds: Mapping[str, Mapping], score: str) -> Iterator[str]:
+def _score_table(head: str, kinds: Mapping[str, Mapping], score: str) -> str:
     """Writes a row for each method and a column for each kind of word."""
-    yield _row(head, *kinds)
-    yield _row(*["---"] * (1 + len(kinds)))
-    for method in next(iter(kinds.values()), ()):
-        yield _row(method, *(_cell(kinds[kind][method][score]) for kind in kinds))
+    rows = [
+        (method, *(with_interval(kinds[kind][method][score]) for kind in kinds))
+        for method in next(iter(kinds.values()), ())
+    ]
+    return markdown((head, *kinds), rows)
 
 
-def _doubtful_table(scores: Mapping[str, Mapping]) -> Iterator[str]:
+def _doubtful_table(scores: Mapping[str, Mapping]) -> str:
     """Writes where the heat of the first colour's word lies, object or badge."""
-    yield _row("captioner", "method", "evidence", "the other", "evidence is shown")
-    yield _row(*["---"] * 5)
-    for name, kinds in scores.items():
-        for method, found in kinds.get("first colour", {}).items():
-            cells = (_cell(found[score]) for score in (MASS, OTHER, MORE))
-            yield _row(name, method, *cells)
-
-
-def _cell(found: Mapping) -> str:
-    low, high = found["interval"]
-    return f"{found['mean']:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    rows = [
+        (name, method, *(with_interval(found[score]) for score in (MASS, OTHER, MORE)))
+        for name, kinds in scores.items()
+        for method, found in kinds.get("first colour", {}).items()
+    ]
+    head = ("captioner", "method", "evidence", "the other", "evidence is shown")
+    return markdown(head, rows)

@@ -29,6 +29,7 @@ from command_line import (
     fill_options,
     make_parser,
     positive,
+    print_paths,
     run_script,
 )
 from dataset import CaptionedImage
@@ -188,7 +189,7 @@ def alone(chosen: Variant) -> list[Variant]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the script; returns its exit code."""
     return run_script(
-        "lrp_variants", lambda: print(*run_experiment(parse(argv)), sep="\n"), GOES_ON
+        "lrp_variants", lambda: print_paths(*run_experiment(parse(argv))), GOES_ON
     )
 
 

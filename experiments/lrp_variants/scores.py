@@ -11,6 +11,7 @@ from evaluation.localization import correctness, heat_of, locate
 from evaluation.object_words import find_objects
 from evaluation.score_tables import all_words, average_scores
 from experiments.lrp_variants.variants import Variant, explain_by
+from experiments.workbench import markdown, with_interval
 from models import Captioner, Explanation
 from models.explainers.deletion import delete_patches, number_patches
 from scoring.explained_images import ExplainedImage, explain_images
@@ -165,11 +166,8 @@ def _kept(scores: Mapping, keeps: Callable[[str], bool]) -> dict:
 def table(head: str, scores: Mapping[str, Mapping]) -> str:
     """Writes means with their intervals as a Markdown table."""
     names = list(next(iter(scores.values()), ()))
-    lines = [(head, *names), ["---"] * (1 + len(names))]
-    for name, found in scores.items():
-        cells = [
-            f"{found[s]['mean']:.3f} [{{:.3f}}, {{:.3f}}]".format(*found[s]["interval"])
-            for s in names
-        ]
-        lines.append((name, *cells))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    rows = [
+        (name, *(with_interval(found[score]) for score in names))
+        for name, found in scores.items()
+    ]
+    return markdown((head, *names), rows)

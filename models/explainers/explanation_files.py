@@ -10,14 +10,13 @@ from dataset.images import open_image
 from dataset.vocabulary import SPECIAL_TOKENS, START
 from files.arrays import check_shapes, read_arrays
 from files.messages import FileError
-from files.pictures import photo_jpeg, shrunk
+from files.pictures import kept_photo
 from files.reading import damaged, read_json
 from files.values import flag, items, number, one_of, optional, record, text, whole
 from files.writing import write_whole
 from keras_lrp import PRECISIONS, __version__
 
 SUMMARY, ARRAYS, PHOTO = "explanation.json", "explanation.npz", "photo.jpg"
-LONGEST_SIDE = 1600  # pixels of the photograph that is kept
 AGAIN = "Explain the photo anew."
 SCALED = ("pixels", "features")
 _MANY = 100_000
@@ -45,7 +44,7 @@ def write_explanation(explanation, folder: Path, exact: bool) -> list[Path]:
     np.savez_compressed(arrays, **_arrays(explanation, exact))
     contents = {SUMMARY: summary.encode(), ARRAYS: arrays.getvalue()}
     if explanation.photo is not None:
-        contents[PHOTO] = photo_jpeg(shrunk(explanation.photo, LONGEST_SIDE))
+        contents[PHOTO] = kept_photo(explanation.photo)
     return [write_whole(folder / name, content) for name, content in contents.items()]
 
 
