@@ -49,6 +49,7 @@ CAPTIONS = (
     ("A green frog sits on grass.", "The frog sits"),
 )
 CONVOLUTIONAL = [name for name in ENCODERS if name != "vision_transformer"]
+SECONDS = 120  # no test waits longer for a page
 BRIGHT = 300  # a patch of 8x8 pixels: row 10, column 20 of a photo
 
 

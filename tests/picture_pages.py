@@ -24,7 +24,6 @@ OPPOSED = "bench"  # by the photograph
 PHRASE = ("a", "man")
 NOT_SHIPPED = ("motorcycle",)  # its licence is not stated, see LICENCES.md
 WIDTH = 1260  # pixels of the window
-pages.SECONDS = 200  # a real captioner compiles first
 
 
 def picture_report(browser, output: Path) -> Path:

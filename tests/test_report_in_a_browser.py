@@ -6,10 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from browsers import open_browser, texts
+from browsers import open_browser, texts, wait_for
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from test_report import Page, decoded, fake_explanation
 
 import report
@@ -129,9 +128,7 @@ def drag(page, first, last) -> None:
     """Draws the pointer from the middle of one element to that of another."""
     chain = ActionChains(page.browser, duration=0).click_and_hold(first)
     chain.move_to_element(last).release().perform()
-    WebDriverWait(page.browser, 5).until(
-        lambda _: page.all(".stage .layer")[0].is_displayed()
-    )
+    wait_for(page.browser, lambda: page.all(".stage .layer")[0].is_displayed())
 
 
 def test_words_drawn_over_are_added_up(page, explanation):
@@ -168,8 +165,10 @@ def test_shift_and_the_arrow_keys_choose_several_words(page):
     ):
         ActionChains(page.browser, duration=0).send_keys("").perform()
         page.browser.switch_to.active_element.send_keys(*keys)
-        shown = WebDriverWait(page.browser, 10, 0.02)
-        shown.until(lambda browser, name=name: texts(browser, ".detail h2") == [name])
+        wait_for(
+            page.browser,
+            lambda name=name: texts(page.browser, ".detail h2") == [name],
+        )
 
 
 def test_maps_that_do_not_add_up_are_not_added(browser, tmp_path):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import open_browser, texts
+from browsers import open_browser, texts, wait_for
+from conftest import SECONDS
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select, WebDriverWait
-from tiny_page import SECONDS, Gate, png, tiny_captioners
+from selenium.webdriver.support.ui import Select
+from tiny_page import Gate, png, tiny_captioners
 
 from models import explain
 from report import photo_record
@@ -62,7 +63,7 @@ def browser():
 
 
 class User:
-    """A tab of the browser with the page in it."""
+    """A window of the browser with the page in it."""
 
     def __init__(self, browser, address: str):
         self.browser, self.tab = browser, browser.current_window_handle
@@ -81,7 +82,7 @@ class User:
         return self.texts(selector)[0]
 
     def wait(self, condition):
-        return WebDriverWait(self.browser, SECONDS, 0.02).until(lambda _: condition())
+        return wait_for(self.browser, condition)
 
     def give(self, path: Path) -> None:
         self.all("#drop input")[0].send_keys(str(path))
@@ -129,6 +130,7 @@ class User:
 @pytest.fixture
 def user(browser, site):
     """The opened page; afterwards the console holds no message."""
+    site.gate.open()
     yield User(browser, site.address)
     assert browser.get_log("browser") == []
 
@@ -250,7 +252,7 @@ def test_two_users_take_turns(user, site, tmp_path):
     paths = [tmp_path / f"{number}.png" for number in range(2)]
     for number, path in enumerate(paths):
         path.write_bytes(png(number))
-    user.browser.switch_to.new_window("tab")
+    user.browser.switch_to.new_window("window")
     other = User(user.browser, site.address)
     site.gate.close()
     user.give(paths[0])

@@ -4,14 +4,13 @@ import threading
 from io import BytesIO
 
 import numpy as np
-from conftest import tiny_captioner
+from conftest import SECONDS, tiny_captioner
 from PIL import Image
 
 from web.captioners import Captioners
 
 NAMES = ("tiny", "runs/other")
 SEEDS = {"tiny": 3, "runs/other": 4}
-SECONDS = 30  # no test waits longer
 
 
 class Gate:
