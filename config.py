@@ -61,6 +61,7 @@ RANGES = {  # far beyond what is of use, and not beyond what a computer holds
     "max_caption_words": Range(1, 1_000),
     "captions_per_image": Range(1, 1_000),
     "words_per_image": Range(1, 100_000),
+    "image_size": Range(32, 4_096),
     "feature_scale": Range(0, 1e6, with_low=False),
     "embedding_size": Range(1, 16_384),
     "hidden_size": Range(1, 16_384),
@@ -69,6 +70,7 @@ RANGES = {  # far beyond what is of use, and not beyond what a computer holds
     "heads": Range(1, 1_000),
     "temperature": Range(0, 1e6, with_low=False),
     "hallucination_penalty": Range(0, 1e3),
+    "object_credit": Range(0, 1e3),
     "lrp_lambda": Range(0, 1),
     "lrp_strength": Range(0, 1e6),
     "lrp_words": Range(1, 100_000),
@@ -108,6 +110,7 @@ class Config:
     words_per_image: int = 80  # predicted words of these; of more, some are drawn
 
     encoder: str = "vgg16"  # its name
+    image_size: int = 224  # height and width in pixels of what the encoder reads
     feature_scale: float = 1.0  # factor on the encoder's last feature map
     trainable_from: str = ""  # first encoder layer that is trained; "" trains none
 
@@ -120,8 +123,8 @@ class Config:
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
     temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
-    hallucination_penalty: float = 0.0  # in self_critical, CIDEr for each object named
-    penalized_objects: str = ""  # the objects that cost it, divided by commas; "" all
+    hallucination_penalty: float = 0.0  # in self_critical, CIDEr that an object costs
+    object_credit: float = 0.0  # in self_critical, CIDEr for each object rightly named
     lrp_mode: str = "context"  # what lrp_inference weighs words by; one of LRP_MODES
     lrp_lambda: float = 0.5  # share of the plain loss in that of lrp_inference
     lrp_strength: float = 1.0  # factor on how far its weights are from 1

@@ -1,10 +1,11 @@
 """Fine-tunes captioners in several modes, and scores all of them on dev.
 
 The modes are cross-entropy (plain), LRP inference (context, mean, ...), and the rewards
-of self-critical training: CIDEr (rewarded), or CIDEr less a penalty for hallucinated
-objects (penalized). From each captioner and for each seed, all modes make the same
-number of steps at the same rate on the same data in the same order; each is compared
-with the first.
+of self-critical training: CIDEr (rewarded), CIDEr less a penalty for hallucinated
+objects (penalized), or with a credit for those that are shown besides (credited). From
+each captioner and for each seed, all modes make the same number of steps at the same
+rate on the same data in the same order; each is compared with the first, on all of dev
+and on both halves of it.
 
     python -m experiments.lrp_inference --data-dir DIR --output runs/lrp_inference
 
@@ -31,6 +32,7 @@ from config import choose
 from dataset import DATASETS, CaptionedImage, Dataset
 from evaluation.chair import chair_scores, named_and_shown, object_lookup
 from evaluation.hallucination import summarize_captions
+from experiments.other_objects import OTHER_OBJECTS
 from experiments.workbench import (
     MODES,
     Workbench,
@@ -51,6 +53,8 @@ TUNING = (
     *("trainable_from=", "window_share=1", "weight_average=0"),
 )
 SHOWN = ("cider", "bleu_4", "meteor", "rouge_l")  # in the table, where computed
+PARTS = {"scores": "dev", "first_half": "first half", "second_half": "second half"}
+SMALLEST = 4  # images of dev that are halved
 
 
 @dataclass(frozen=True)
@@ -132,14 +136,22 @@ def run_experiment(options: TuningOptions) -> list[Path]:
     rows, twins = {}, {}
     for start in options.starts:
         of_start = compare(bench, start, options)
-        rows |= {row: over_seeds(scores) for row, scores in of_start.items()}
+        rows |= {
+            row: over_seeds([one["scores"] for one in of])
+            for row, of in of_start.items()
+        }
         _, (first, twin), *others = of_start.items()
-        for row, scores in others:
-            twins[f"{row} less {first}"] = differences(scores, twin)
+        for row, own in others:
+            for part, images in PARTS.items():
+                if part in twin[0]:
+                    pair = [[one[part] for one in seeds] for seeds in (own, twin)]
+                    of_part = twins.setdefault(images, {})
+                    of_part[f"{row} less {first}"] = differences(*pair)
     results = {"settings": settings, "scores": rows, "differences": twins}
     tables = [table("captioner, fine-tuning", rows)]
-    if twins:
-        tables.append(table("difference of the same seeds ± standard error", twins))
+    for images, of_part in twins.items():
+        head = f"difference of the same seeds ± standard error, {images}"
+        tables.append(table(head, of_part))
     return bench.report(results, tables)
 
 
@@ -149,19 +161,18 @@ def compare(
     """Fine-tunes one captioner in all modes.
 
     Returns:
-        The scores of each seed for the captioner as it is and for every mode.
+        For the captioner as it is and for every mode what `describe` says of each seed.
     """
     captioner, name = load_run(start), Path(start).name
     dataset = choose("dataset", captioner.config.dataset, DATASETS)
     images = dataset.read(options.data_dir, "dev", with_objects=True)
     images = images[: options.limit]
-    penalized = tuple(dataset.object_names)[::2]
 
     def score(cell: str, captions: Callable[[], list[str]]) -> dict:
         def compute() -> dict:
             return describe(captions(), images, options.metrics, dataset)
 
-        return bench.score(cell, compute)["scores"]
+        return bench.score(cell, compute)
 
     def caption_dev() -> list[str]:
         encoded = encode_images(captioner, images, bench.cache_dir)
@@ -171,7 +182,7 @@ def compare(
     for mode in options.modes:
         of_mode = rows.setdefault(f"{name}, {mode}", [])
         for seed in range(options.seeds):
-            settings = (*tuning_settings(mode, seed, penalized), *options.settings)
+            settings = (*tuning_settings(mode, seed), *options.settings)
             cell = f"{name}-{mode}-{seed}"
             run = bench.train(cell, start=start, settings=settings)
             of_mode.append(score(cell, functools.partial(read_captions, run, images)))
@@ -187,38 +198,45 @@ def describe(
     """Scores the captions of the images.
 
     Returns:
-        "scores" by name, the counts of "words" and the "captions" by image id.
-        chair_i_unseen is that of the objects that no penalty is for, length the mean
-        number of words, vocabulary the number of different words, distinct the share
-        of captions that no other image has.
+        "scores" by name, see `score_all`, those of the "first_half" and "second_half"
+        of SMALLEST images or more, and the "captions" by image id.
     """
-    scores = score_images(images, captions, metrics, score_defined)
+    middle = len(images) // 2
+    parts = zip(PARTS, (None, 0, middle), (None, middle, None), strict=True)
+    scores = {
+        part: score_all(captions[start:end], images[start:end], metrics, dataset)
+        for part, start, end in parts
+        if part == "scores" or len(images) >= SMALLEST
+    }
+    return {**scores, "captions": by_image(images, captions)}
+
+
+def score_all(
+    captions: Sequence[str],
+    images: Sequence[CaptionedImage],
+    metrics: Sequence[str],
+    dataset: Dataset,
+) -> dict[str, float]:
+    """Returns the scores of the captions by name.
+
+    chair_i_unseen is that of objects that no reward counts, length the mean number of
+    words, vocabulary the number of different words, distinct the share of captions that
+    no other image has.
+    """
+    found = score_images(images, captions, metrics, score_defined)
     of_words = summarize_captions(
         captions, images, dataset.frequent_words, dataset.object_names
     )
-    scores = {name: scores[name] for name in SHOWN if name in scores}
-    scores |= {name: found["mean"] for name, found in of_words["scores"].items()}
-    scores["chair_i_unseen"] = unseen_chair(captions, images, dataset)
-    scores["length"] = sum(len(text.split()) for text in captions) / len(captions)
-    scores["vocabulary"] = len({word for text in captions for word in text.split()})
+    others = named_and_shown(captions, images, object_lookup(OTHER_OBJECTS))
     unique = sum(captions.count(text) == 1 for text in captions)
-    scores["distinct"] = unique / len(captions)
     return {
-        "scores": scores,
-        "words": of_words["words"],
-        "captions": by_image(images, captions),
+        **{name: found[name] for name in SHOWN if name in found},
+        **{name: of_name["mean"] for name, of_name in of_words["scores"].items()},
+        "chair_i_unseen": chair_scores(*others)["chair_i"]["mean"],
+        "length": sum(len(text.split()) for text in captions) / len(captions),
+        "vocabulary": len({word for text in captions for word in text.split()}),
+        "distinct": unique / len(captions),
     }
-
-
-def unseen_chair(
-    captions: Sequence[str], images: Sequence[CaptionedImage], dataset: Dataset
-) -> float:
-    """Returns CHAIR-i of every second object, those that are never penalized."""
-    lookup = object_lookup(dataset.object_names)
-    unseen = tuple(dataset.object_names)[1::2]
-    named, shown = named_and_shown(captions, images, lookup)
-    named = [[object_ for object_ in one if object_ in unseen] for one in named]
-    return chair_scores(named, shown)["chair_i"]["mean"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,8 +15,11 @@ from files.writing import write_whole
 from training.dev_scores import SCORES
 from training.start import TrainingOptions
 
-PENALTY = 0.5  # CIDEr that a hallucinated object costs in the mode penalized
-REWARDS = {"rewarded": 0.0, "penalized": PENALTY}
+REWARDS = {  # the settings of each; both counts are in CIDEr
+    "rewarded": ("hallucination_penalty=0", "object_credit=0"),
+    "penalized": ("hallucination_penalty=0.5", "object_credit=0"),
+    "credited": ("hallucination_penalty=0.5", "object_credit=0.25"),
+}
 MODES = ("plain", *LRP_MODES, *REWARDS)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
 RESULTS = ("results.json", "results.md")
@@ -98,7 +101,7 @@ class Workbench:
         ]
 
 
-def tuning_settings(mode: str, seed: int, penalized: Sequence[str] = ()) -> list[str]:
+def tuning_settings(mode: str, seed: int) -> list[str]:
     """Returns the settings of fine-tuning in one of MODES, as `train.py --set` has it.
 
     Seed and settings apart from these decide the order of the data and what is
@@ -107,15 +110,11 @@ def tuning_settings(mode: str, seed: int, penalized: Sequence[str] = ()) -> list
     Args:
         mode: One of MODES.
         seed: Of the training.
-        penalized: The objects that cost a penalty where the mode has one; all if
-            empty.
     """
     if mode == "plain":
         return [f"seed={seed}", "objective=cross_entropy"]
     if mode in REWARDS:
-        settings = [f"seed={seed}", "objective=self_critical"]
-        settings.append(f"hallucination_penalty={REWARDS[mode]}")
-        return [*settings, f"penalized_objects={','.join(penalized)}"]
+        return [f"seed={seed}", "objective=self_critical", *REWARDS[mode]]
     settings = [f"seed={seed}", "objective=lrp_inference", f"lrp_mode={mode}"]
     return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
 

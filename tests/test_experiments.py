@@ -14,7 +14,13 @@ from config import Config
 from dataset.scenes import read_scenes, write_scenes
 from dataset.vocabulary import Vocabulary
 from experiments import lrp_inference, planted_bias
-from experiments.workbench import differences, over_seeds, table, tuning_settings
+from experiments.workbench import (
+    REWARDS,
+    differences,
+    over_seeds,
+    table,
+    tuning_settings,
+)
 from models.captioner import Captioner
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -63,7 +69,7 @@ def test_the_experiment_goes_on_where_it_stopped(tmp_path, monkeypatch, capsys):
 @pytest.mark.slow
 def test_captioners_are_tuned_and_compared(tmp_path, capsys):
     """The scores of a run before it is tuned, and of two modes after it."""
-    data_dir = write_scenes(tmp_path / "scenes", {"train": 6, "dev": 3})
+    data_dir = write_scenes(tmp_path / "scenes", {"train": 6, "dev": 4})
     folders = ["--data-dir", str(data_dir), "--cache-dir", str(tmp_path / "cache")]
     start, output = str(tmp_path / "start"), tmp_path / "out"
     new = ["--config", "scenes", "--encoder-weights", "none", "--set", *FIELDS]
@@ -79,10 +85,12 @@ def test_captioners_are_tuned_and_compared(tmp_path, capsys):
     assert [len(row["vocabulary"]["values"]) for row in rows.values()] == [1, 1, 1]
     assert {"chair_i_unseen", "length"} <= set(row)
     differing = json.loads((output / "results.json").read_text())["differences"]
-    assert list(differing) == ["start, penalized less start, context"]
+    assert list(differing) == ["dev", "first half", "second half"]
+    for of_part in differing.values():
+        assert list(of_part) == ["start, penalized less start, context"]
     scored = json.loads((output / "scores/start-context-0.json").read_text())
     captions = scored["captions"]
-    assert set(captions) == {f"dev_{number:06d}" for number in range(3)}
+    assert set(captions) == {f"dev_{number:06d}" for number in range(4)}
     assert "| start, context |" in (output / "results.md").read_text()
     capsys.readouterr()
     assert lrp_inference.main([*arguments, "--metrics", "cider,sense"]) == 2
@@ -148,17 +156,16 @@ def test_summaries_and_tables():
     assert found["a"]["deviation"] == pytest.approx(1.0)  # sqrt(2) / sqrt(2)
 
 
-def test_the_penalty_is_what_tells_the_rewards_apart():
-    rewarded, penalized = (
-        tuning_settings(mode, 2, ("dog", "hot dog"))
-        for mode in ("rewarded", "penalized")
-    )
-    assert rewarded[:2] == penalized[:2] == ["seed=2", "objective=self_critical"]
-    assert rewarded[2:] == [
-        "hallucination_penalty=0.0",
-        "penalized_objects=dog,hot dog",
+def test_what_objects_earn_tells_the_rewards_apart():
+    settings = [tuning_settings(mode, 2) for mode in REWARDS]
+    assert {tuple(of_mode[:2]) for of_mode in settings} == {
+        ("seed=2", "objective=self_critical")
+    }
+    counts = [(0, 0), (0.5, 0), (0.5, 0.25)]
+    assert [of_mode[2:] for of_mode in settings] == [
+        [f"hallucination_penalty={wrong:g}", f"object_credit={right:g}"]
+        for wrong, right in counts
     ]
-    assert penalized[2:] == ["hallucination_penalty=0.5", rewarded[3]]
 
 
 @pytest.mark.parametrize("mode", ["plain", "context", "mean"])

@@ -1,8 +1,7 @@
-"""A reward that falls with every object that a caption names and its image lacks."""
+"""A reward that counts the objects that a caption names: shown by its image or not."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
-from config import choose
 from dataset import DATASETS, CaptionedImage
 from evaluation.chair import mentioned_objects, object_lookup, shown_objects
 from models.captioner import Captioner
@@ -10,18 +9,16 @@ from training.cider_reward import CiderReward
 
 
 class HallucinationReward:
-    """CIDEr-D less a penalty for each hallucinated object, counted as CHAIR counts.
+    """CIDEr-D and what the named objects earn, counted as CHAIR counts them.
 
-    r = CIDEr-D - penalty * number of named objects that the image lacks
+    r = CIDEr-D - penalty * (named objects that the image lacks)
+                + credit * (different objects that are named and shown)
 
     Args:
-        cider: The reward without the penalty.
-        captioner: Has the words and, in `config`, the dataset, the penalty and the
-            objects that cost it.
+        cider: The reward of the words.
+        captioner: Has the words and, in `config`, the dataset, `hallucination_penalty`
+            and `object_credit`.
         images: The images, in the order of their numbers.
-
-    Raises:
-        ValueError: `config.penalized_objects` names what is no object of the dataset.
 
     Source: Rohrbach et al. 2018 (arXiv 1809.02156), section 2, for what is counted.
     """
@@ -32,30 +29,17 @@ class HallucinationReward:
         captioner: Captioner,
         images: Sequence[CaptionedImage],
     ):
-        names = DATASETS[captioner.config.dataset].object_names
+        config = captioner.config
         self._cider, self._vocabulary = cider, captioner.vocabulary
-        self._penalty = captioner.config.hallucination_penalty
-        self._penalized = penalized_objects(captioner.config.penalized_objects, names)
-        self._lookup = object_lookup(names)
+        self._penalty, self._credit = config.hallucination_penalty, config.object_credit
+        self._lookup = object_lookup(DATASETS[config.dataset].object_names)
         self._shown = [shown_objects(image, self._lookup) for image in images]
 
     def score(self, image: int, caption: Sequence[int]) -> float:
         """Returns the reward of a caption of the image with this number."""
         text = " ".join(self._vocabulary.decode(caption))
-        wrong = [
-            object_
-            for object_ in mentioned_objects(text, self._lookup)
-            if object_ in self._penalized and object_ not in self._shown[image]
-        ]
-        return self._cider.score(image, caption) - self._penalty * len(wrong)
-
-
-def penalized_objects(text: str, names: Collection[str]) -> frozenset[str]:
-    """Returns the objects that a text names, divided by commas; all if it is empty.
-
-    Raises:
-        ValueError: A name is no object of the dataset.
-    """
-    wanted = [name.strip() for name in text.split(",")] if text else names
-    registry = {name: name for name in names}
-    return frozenset(choose("penalized_objects", name, registry) for name in wanted)
+        named = mentioned_objects(text, self._lookup)
+        shown = self._shown[image]
+        wrong = sum(object_ not in shown for object_ in named)
+        earned = self._credit * len(shown.intersection(named)) - self._penalty * wrong
+        return self._cider.score(image, caption) + earned

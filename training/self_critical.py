@@ -1,6 +1,6 @@
 """Self-critical training: captions drawn from the model, rewarded by their CIDEr.
 
-The reward may count hallucinated objects, too; see `HallucinationReward`.
+The reward may count the objects that are named, too; see `HallucinationReward`.
 
 Source: Rennie et al. 2017 (arXiv 1612.00563); the baseline of a caption is the mean
 reward of the other captions drawn for its image (Luo 2020, arXiv 2003.09971).
@@ -56,7 +56,7 @@ def fit_self_critical(
             "value here: all words and phrases of train are in the captions of every "
             "image. Take another objective, or more images."
         )
-    if captioner.config.hallucination_penalty:
+    if captioner.config.hallucination_penalty or captioner.config.object_credit:
         reward = HallucinationReward(reward, captioner, batches.images)
     epochs = captioner.config.epochs
     callbacks = keras.callbacks.CallbackList(

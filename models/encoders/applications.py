@@ -9,7 +9,6 @@ import h5py
 import keras
 
 from config import Config, choose
-from dataset.images import IMAGE_SIZE
 from files.hdf5 import check_weights
 from files.messages import reason_of
 from models.encoders.efficientnet_lite import build_efficientnet_lite2
@@ -96,12 +95,13 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
     is trained: the few images of a batch are too few to estimate new ones.
 
     Args:
-        config: Names the architecture and the factor on its features.
+        config: Names the architecture, the size of its images and the factor on its
+            features.
         weights: None for random weights, "imagenet" for Keras' download, or a
             weights file of the architecture without its classifier.
 
     Returns:
-        A functional model from preprocessed images (B, 224, 224, 3) to features
+        A functional model from preprocessed images (B, S, S, 3) to features
         (B, h, w, D), those of a CNN nonnegative.
 
     Raises:
@@ -115,7 +115,7 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
         base = kind.build(
             include_top=False,
             weights=weights if weights is None else str(weights),
-            input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
+            input_shape=(config.image_size, config.image_size, 3),
         )
     except Exception as error:  # nothing narrower comes from a failed download
         raise ValueError(
