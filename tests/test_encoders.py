@@ -76,6 +76,22 @@ def test_features_are_a_nonnegative_grid(name):
     assert np.isfinite(features).all() and features.min() == 0 < features.max()
 
 
+def test_a_larger_picture_has_a_finer_grid():
+    encoder = build_encoder(Config(encoder="efficientnet_lite2", image_size=288))
+    assert encoder.input_shape == (None, 288, 288, 3)
+    assert encoder.output_shape == (None, 9, 9, 1280)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "size", "reason"),
+    [("inception_v3", 40, "at least 75x75"), ("vision_transformer", 230, "Patches")],
+)
+def test_a_size_that_an_encoder_cannot_read_is_refused(encoder, size, reason):
+    config = Config(encoder=encoder, image_size=size)
+    with pytest.raises(ValueError, match=f"image_size={size} .*{reason}.*another size"):
+        build_encoder(config)
+
+
 def test_batch_norms_are_not_trained():
     encoder = built("resnet50")
     names = {variable.name for variable in encoder.trainable_variables}

@@ -78,6 +78,17 @@ ENCODERS = {
 }
 
 
+def _check_size(config: Config, build: Callable) -> None:
+    """Refuses a size of images that an encoder cannot read."""
+    try:
+        build(None)
+    except ValueError as error:
+        raise ValueError(
+            f"image_size={config.image_size} does not fit {config.encoder}: "
+            f"{reason_of(error).rstrip('.')}. Choose another size."
+        ) from error
+
+
 def _why(weights: str | Path | None, encoder: str, error: Exception) -> str:
     """Returns why an encoder's weights cannot be loaded, in words of ours."""
     path, reason = Path(str(weights)), reason_of(error).rstrip(".")
@@ -105,19 +116,21 @@ def build_encoder(config: Config, weights: str | Path | None = None) -> keras.Mo
         (B, h, w, D), those of a CNN nonnegative.
 
     Raises:
-        ValueError: There is no such encoder, its weights cannot be read or
-            downloaded, or its features have no factor.
+        ValueError: There is no such encoder, it cannot read images of this size, its
+            weights cannot be read or downloaded, or its features have no factor.
     """
     kind = choose("encoder", config.encoder, ENCODERS)
     if weights is not None and h5py.is_hdf5(str(weights)):
         check_weights(Path(weights))
+
+    def build(weights: str | None) -> keras.Model:
+        shape = (config.image_size, config.image_size, 3)
+        return kind.build(include_top=False, weights=weights, input_shape=shape)
+
     try:
-        base = kind.build(
-            include_top=False,
-            weights=weights if weights is None else str(weights),
-            input_shape=(config.image_size, config.image_size, 3),
-        )
+        base = build(weights if weights is None else str(weights))
     except Exception as error:  # nothing narrower comes from a failed download
+        _check_size(config, build)
         raise ValueError(
             f"The encoder's weights {str(weights)!r} cannot be loaded: "
             f"{_why(weights, config.encoder, error)}. Name a file of them with "
