@@ -122,7 +122,8 @@ def test_half_of_the_photos_choose_and_half_report(tmp_path, monkeypatch, capsys
     images = [CaptionedImage(f"{n}", path, ("a dog",), (dog,)) for n in range(2)]
     images.append(CaptionedImage("no boxes", path, ("a dog",)))
     dataset = SimpleNamespace(read=lambda *_, with_objects: images)
-    monkeypatch.setattr(script, "FLICKR8K", dataset)
+    for name in ("FLICKR8K", "COCO2017"):
+        monkeypatch.setattr(script, name, dataset)
     captioner = tiny_captioner()
     tokens = captioner.vocabulary.encode("a dog", 8)[:-1]
     caption = SimpleNamespace(words=("a", "dog"), tokens=tokens)
@@ -134,20 +135,26 @@ def test_half_of_the_photos_choose_and_half_report(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(script, "RULES", ("alpha1_beta0", "flat, alpha1_beta0"))
     monkeypatch.setattr(script, "OTHERS", ("attention",))
     output = tmp_path / "out"
-    arguments = ["--data-dir", str(tmp_path), "--output", str(output)]
+    arguments = ["--data-dir", str(tmp_path), "--output", str(output), "--limit", "2"]
     assert script.main(arguments) == 0
-    kept = sorted(path.name for path in (output / "scores").iterdir())
-    parts = ("even-readings", "even-rules", "odd-readings", "odd-rules")
-    assert kept == [f"{part}-000.json" for part in parts]
+    parts = ["even-readings", "even-rules", "odd-readings", "odd-rules"]
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in (output / "scores").iterdir())
+
+    assert kept() == [f"{part}-000.json" for part in parts]
+    assert script.main([*arguments, "--coco-dir", str(tmp_path)]) == 0
+    assert kept() == [f"{part}-000.json" for part in ["coco-chosen", *parts]]
     ids = [
         [one["image_id"] for one in json.loads((output / "scores" / name).read_text())]
-        for name in kept
+        for name in kept()
     ]
-    assert ids == [["0"], ["0"], ["1"], ["1"]]
+    assert ids == [["0"], ["0"], ["0"], ["1"], ["1"]]
     results = json.loads((output / "results.json").read_text())
     reported = results["rules on odd places"]
     assert {str(script.PLAIN), str(Variant(*results["chosen"]))} <= set(reported)
-    assert "attention" in results["readings on odd places"]
+    for title in ("readings on odd places", "chosen on photographs of MSCOCO"):
+        assert "attention" in results[title]
     balance = results["readings on odd places: the logit"]["balance"]
     parts = ("words", "places", "mean feature", "lost")
     total = sum(balance[part]["mean"] for part in parts)

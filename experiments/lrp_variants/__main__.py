@@ -10,7 +10,8 @@ words that name an object with a box, in photographs of Flickr8k dev, are scored
 The criterion adds both, less those of plain LRP, each in units of the standard
 deviation of plain LRP's over the words. It was fixed before anything was computed.
 Photographs with an even place choose, those with an odd place report: first the targets
-and readings under the paper's rules, then the rules.
+and readings under the paper's rules, then the rules. Photographs of MSCOCO, which are
+unlike those that the captioner learned from, report once more.
 
     python -m experiments.lrp_variants --data-dir DIR --output runs/lrp_variants
 
@@ -32,7 +33,8 @@ from command_line import (
     print_paths,
     run_script,
 )
-from dataset import CaptionedImage
+from dataset import CaptionedImage, Dataset
+from dataset.coco import COCO2017
 from dataset.flickr import FLICKR8K
 from evaluation.score_tables import average_scores
 from experiments.lrp_variants.scores import (
@@ -68,28 +70,32 @@ class VariantOptions:
         output: The folder to write or go on with.
         model: The captioner.
         limit: Photographs with boxes, half of which choose.
+        coco_dir: MSCOCO 2017 with its boxes; it can be given later. None for none.
     """
 
     data_dir: Path
     output: Path
     model: str
     limit: int
+    coco_dir: Path | None
 
 
 @dataclass(frozen=True)
-class Half:
+class Part:
     """Photographs whose words are scored.
 
     Attributes:
         bench: Keeps the scores.
         captioner: What is explained.
-        name: Of the half.
+        name: Of the files of its scores.
+        title: Of the tables.
         images: The photographs.
     """
 
     bench: Workbench
     captioner: Captioner
     name: str
+    title: str
     images: Sequence[CaptionedImage]
 
     def score(
@@ -126,6 +132,7 @@ def parse(argv: Sequence[str] | None) -> VariantOptions:
         metavar="N",
         help="photographs with boxes; half of them choose",
     )
+    add("--coco-dir", type=Path, metavar="DIR", help="MSCOCO 2017, to report on too")
     return fill_options(VariantOptions, parser.parse_args(argv))
 
 
@@ -135,10 +142,9 @@ def run_experiment(options: VariantOptions) -> list[Path]:
     settings = {"model": options.model, "limit": options.limit}
     bench.begin(settings)
     captioner = load_captioner(options.model)
-    images = FLICKR8K.read(options.data_dir, "dev", with_objects=True)
-    images = [image for image in images if image.objects][: options.limit]
+    images = read_with_boxes(FLICKR8K, options.data_dir, "dev", options.limit)
     even, odd = (
-        Half(bench, captioner, name, images[place::2])
+        Part(bench, captioner, name, f"{name} places", images[place::2])
         for place, name in enumerate(("even", "odd"))
     )
     best, tables = choose(even, "readings", FIRST)
@@ -147,26 +153,39 @@ def run_experiment(options: VariantOptions) -> list[Path]:
     rules = distinct(PLAIN, *(best._replace(rules=name) for name in RULES))
     last, tried = choose(even, "rules", rules)
     tables |= tried | report(odd, "rules", distinct(PLAIN, best, *alone(last)))
+    if options.coco_dir:
+        half = options.limit // 2
+        images = read_with_boxes(COCO2017, options.coco_dir, "test", half)
+        coco = Part(bench, captioner, "coco", "photographs of MSCOCO", images)
+        tables |= report(coco, "chosen", distinct(PLAIN, *alone(best), last), OTHERS)
     return bench.report(
         {"settings": settings, "chosen": last, **tables}, written(tables)
     )
 
 
+def read_with_boxes(
+    dataset: Dataset, data_dir: Path, split: str, limit: int
+) -> list[CaptionedImage]:
+    """Returns the first images of a split that have boxes."""
+    images = dataset.read(data_dir, split, with_objects=True)
+    return [image for image in images if image.objects][:limit]
+
+
 def choose(
-    half: Half, part: str, variants: Sequence[Variant]
+    half: Part, part: str, variants: Sequence[Variant]
 ) -> tuple[Variant, dict[str, dict]]:
     """Returns the variant with the largest criterion, and the means of all by title."""
     means = criterion_of(only_maps(half.score(part, variants)), str(PLAIN))
     best = max(variants, key=lambda one: means[str(one)][CRITERION]["mean"])
-    return best, {f"{part} on {half.name} places": means}
+    return best, {f"{part} on {half.title}": means}
 
 
 def report(
-    half: Half, part: str, variants: Sequence[Variant], methods: Sequence[str] = ()
+    images: Part, part: str, variants: Sequence[Variant], methods: Sequence[str] = ()
 ) -> dict[str, dict]:
     """Returns the means of variants and methods and of their differences, by title."""
-    records = half.score(part, variants, methods)
-    maps, title = only_maps(records), f"{part} on {half.name} places"
+    records = images.score(part, variants, methods)
+    maps, title = only_maps(records), f"{part} on {images.title}"
     baselines = (str(PLAIN), *methods)
     return {
         title: average_scores(maps),
