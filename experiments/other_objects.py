@@ -9,12 +9,12 @@ OTHER_OBJECTS: dict[str, str] = {
     "vest",
     "jacket": "coat, hoodie, parka, windbreaker",
     "dress": "gown, skirt",
-    "pants": "trousers, jean, pant, shorts, short",
+    "pants": "trousers, jean, pant",
     "hat": "cap, beanie, bandanna, bonnet",
     "helmet": "",
     "uniform": "costume, outfit, suit",
     "sunglasses": "sunglass, goggle, eyeglass",
-    "water": "lake, ocean, sea, river, pool, pond, stream, creek, wave, surf, puddle, "
+    "water": "lake, ocean, sea, river, pool, pond, stream, creek, wave, puddle, "
     "fountain, waterfall, sprinkler",
     "grass": "grassy, lawn, field, meadow, yard",
     "snow": "snowy, ice, icy, ski slope, slope",
