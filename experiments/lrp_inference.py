@@ -140,19 +140,33 @@ def run_experiment(options: TuningOptions) -> list[Path]:
             row: over_seeds([one["scores"] for one in of])
             for row, of in of_start.items()
         }
-        _, (first, twin), *others = of_start.items()
-        for row, own in others:
-            for part, images in PARTS.items():
-                if part in twin[0]:
-                    pair = [[one[part] for one in seeds] for seeds in (own, twin)]
-                    of_part = twins.setdefault(images, {})
-                    of_part[f"{row} less {first}"] = differences(*pair)
+        for images, of_part in less_first(of_start).items():
+            twins.setdefault(images, {}).update(of_part)
     results = {"settings": settings, "scores": rows, "differences": twins}
     tables = [table("captioner, fine-tuning", rows)]
     for images, of_part in twins.items():
         head = f"difference of the same seeds ± standard error, {images}"
         tables.append(table(head, of_part))
     return bench.report(results, tables)
+
+
+def less_first(of_start: dict[str, list[dict]]) -> dict[str, dict[str, dict]]:
+    """Returns by parts of dev how each mode differs from the first one.
+
+    Args:
+        of_start: What `compare` returns.
+    """
+    _, (first, twin), *others = of_start.items()
+    return {
+        images: {
+            f"{row} less {first}": differences(
+                [one[part] for one in own], [one[part] for one in twin]
+            )
+            for row, own in others
+        }
+        for part, images in PARTS.items()
+        if others and part in twin[0]
+    }
 
 
 def compare(
@@ -201,12 +215,13 @@ def describe(
         "scores" by name, see `score_all`, those of the "first_half" and "second_half"
         of SMALLEST images or more, and the "captions" by image id.
     """
-    middle = len(images) // 2
-    parts = zip(PARTS, (None, 0, middle), (None, middle, None), strict=True)
+    parts = {"scores": slice(None)}
+    if len(images) >= SMALLEST:
+        middle = len(images) // 2
+        parts |= {"first_half": slice(middle), "second_half": slice(middle, None)}
     scores = {
-        part: score_all(captions[start:end], images[start:end], metrics, dataset)
-        for part, start, end in parts
-        if part == "scores" or len(images) >= SMALLEST
+        part: score_all(captions[of_part], images[of_part], metrics, dataset)
+        for part, of_part in parts.items()
     }
     return {**scores, "captions": by_image(images, captions)}
 
