@@ -180,6 +180,13 @@ class Config:
                 f"window_share={self.window_share}. Set window_share=1, or "
                 "lrp_mode=context."
             )
+        if self.trainable_from and self.window_share < 1:
+            raise ValueError(
+                "window_share cuts the features of an encoder that is not trained; "
+                f"received {self.window_share} and trainable_from="
+                f"{shortened(self.trainable_from)}. Set window_share=1, or "
+                "trainable_from= to train nothing of the encoder."
+            )
 
     def _check_precision(self) -> None:
         known, expected = ("", *HALVES), "empty or one of " + ", ".join(HALVES)

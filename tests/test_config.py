@@ -68,6 +68,12 @@ def test_with_settings_refuses(setting, message):
         Config().with_settings([setting])
 
 
+def test_windows_are_cut_of_an_encoder_that_is_not_trained():
+    message = r"received 0\.8 and trainable_from='conv'\. Set window_share=1, or"
+    with pytest.raises(ValueError, match=message):
+        Config(window_share=0.8, trainable_from="conv")
+
+
 def test_replace_refuses_unknown_names():
     with pytest.raises(ValueError, match=r"Did you mean 'hidden_size'\?"):
         Config().replace(hiden_size=3)
