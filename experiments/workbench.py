@@ -19,7 +19,6 @@ REWARDS = {  # the settings of each; both counts are in CIDEr
     "rewarded": ("hallucination_penalty=0", "object_credit=0"),
     "penalized": ("hallucination_penalty=0.5", "object_credit=0"),
     "credited": ("hallucination_penalty=0.5", "object_credit=0.25"),
-    "mild": ("hallucination_penalty=0.3", "object_credit=0.3"),
 }
 MODES = ("plain", *LRP_MODES, *REWARDS)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained

@@ -10,6 +10,7 @@ from conftest import tiny_captioner
 from PIL import Image
 
 from benchmarks import (
+    captioners,
     cold_start,
     evaluation,
     image_reading,
@@ -73,6 +74,21 @@ def test_the_scoring_of_every_method_is_timed(monkeypatch, capsys):
     names = [line[:24].strip() for line in lines[2:-1]]
     together = "all of them, together"
     assert names == ["captions alone", "grad_cam", "attention", together]
+
+
+def test_captioners_are_compared_in_one_run(monkeypatch, capsys):
+    monkeypatch.setattr(captioners, "load_captioner", lambda _: tiny_captioner())
+    monkeypatch.setattr(captioners, "TEXT", "a dog runs")
+    assert captioners.main(["--models", "one", "two", "--rounds", "1"]) == 0
+    title, _, *rows = capsys.readouterr().out.splitlines()
+    assert title.endswith(", 3 words explained")
+    works = ["encode", "caption", "explain"]
+    names = [[name, work] for name in ("one", "two") for work in works]
+    assert [row.split()[:2] for row in rows] == names
+    assert [float(row.split()[-1]) for row in rows[:3]] == [1, 1, 1]
+    monkeypatch.undo()
+    assert captioners.main(["--models", "none"]) == 2
+    assert "none" in capsys.readouterr().err
 
 
 def test_bfloat16_is_compared_on_photographs(tmp_path, monkeypatch, capsys):
