@@ -33,8 +33,8 @@ METHOD_ADVICE = {
     "but its pixels do not add up to the logit.",
     "gradient": "Tells what a small change of a pixel does; noisy, and worse than "
     "LRP at finding objects.",
-    "gradient_x_input": "Tells true words from hallucinated ones nearly as well as "
-    "LRP; worse at finding objects.",
+    "gradient_x_input": "Worse than LRP at finding objects. In captioners with an "
+    "LSTM it tells true words from hallucinated ones nearly as well.",
     "grad_cam": "Shows coarse regions that speak for the word; worse than LRP at "
     "finding objects.",
     "guided_grad_cam": "Finds objects best in captioners with an LSTM, but draws the "
@@ -43,8 +43,8 @@ METHOD_ADVICE = {
     "rests on. In a Transformer it hardly finds objects.",
     "attention_mean": "Shows where all blocks looked; hardly better than the last "
     "block at finding objects.",
-    "attention_rollout": "Follows the attention to the patches; its worth was not "
-    "measured.",
+    "attention_rollout": "Follows the attention to the patches: one map for all words, "
+    "worse than the mean attention at finding objects.",
     "occlusion": "Asks the model itself, patch by patch, and needs no rules; slow, "
     "and its worth was not measured.",
 }
