@@ -65,7 +65,8 @@ help:  ## Lists the commands.
 demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
 	$(EXPLAIN) example_images/*.png --model scenes-adaptive-attention
-	$(EXPLAIN) explanations/photographs/familiar/*.jpg --model flickr8k-transformer
+	$(EXPLAIN) explanations/photographs/familiar/*.jpg \
+		--model flickr8k-transformer-288
 	$(EXPLAIN) explanations/photographs/unfamiliar/*.jpg --note \
 		"Unlike the photographs it learned from; the report shows what misled it."
 
