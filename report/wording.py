@@ -40,7 +40,7 @@ METHOD_ADVICE = {
     "guided_grad_cam": "Finds objects best in captioners with an LSTM, but draws the "
     "photo even where the decoder is shuffled.",
     "attention": "Shows where the model looked, which need not be what the word "
-    "rests on. In a Transformer it hardly finds objects.",
+    "rests on. In Transformers on a CNN it finds objects much worse than LRP.",
     "attention_mean": "Shows where all blocks looked; hardly better than the last "
     "block at finding objects.",
     "attention_rollout": "Follows the attention to the patches: one map for all words, "

@@ -432,7 +432,7 @@ def assert_balanced(e):
 def test_shipped_captioner_shares_out_its_logits(shipped):
     """Of its own caption; the next test goes down to the pixels."""
     image = render_scene(3).image
-    (caption,) = shipped.caption_features(shipped.encode(image[None]), beam_size=2)
+    (caption,) = shipped.caption([image], beam_size=2)
     assert_balanced(explain(shipped, image, "decoder_lrp", caption.text))
 
 
