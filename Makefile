@@ -66,7 +66,7 @@ demo: .venv/installed  ## Captions and explains the example images.
 	$(BIN)/python -m example_images --output explanations/photographs
 	$(EXPLAIN) example_images/*.png --model scenes-adaptive-attention
 	$(EXPLAIN) explanations/photographs/familiar/*.jpg \
-		--model flickr8k-transformer-288
+		--model flickr8k-transformer-288,flickr8k-transformer
 	$(EXPLAIN) explanations/photographs/unfamiliar/*.jpg --note \
 		"Unlike the photographs it learned from; the report shows what misled it."
 
