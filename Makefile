@@ -114,5 +114,6 @@ bench: .venv/installed  ## Measures what the README reports.
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.captioners
 	$(BIN)/python -m benchmarks.lrp_inference_step
 	$(BIN)/python -m benchmarks.published

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 
@@ -25,6 +25,15 @@ def seconds(call: Callable) -> float:
     start = time.perf_counter()
     np.asarray(call())
     return time.perf_counter() - start
+
+
+def timed_rounds(
+    calls: Mapping[Hashable, Callable], rounds: int
+) -> list[dict[Hashable, float]]:
+    """Times all calls in turn, so often; returns the seconds of each round by name."""
+    return [
+        {name: seconds(call) for name, call in calls.items()} for _ in range(rounds)
+    ]
 
 
 def measured(call: Callable) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 All of it in one run, in turn; ratios are those of the least times, to the first
 captioner. Every captioner explains the same caption.
 
-    python -m benchmarks.captioners --models A B
+    python -m benchmarks.captioners [--models A B]
 """
 
 import argparse
@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from benchmarks import seconds
+from benchmarks import timed_rounds
 from command_line import DEFAULT_MODEL, MODEL_HELP, make_parser, positive, run_script
 from models import explain, load_captioner
 
+MODELS = (DEFAULT_MODEL, "flickr8k-transformer", "flickr8k-transformer-288")
 PHOTO = np.random.default_rng(0).integers(0, 256, (480, 640, 3), "uint8")
 TEXT = "a brown dog is running through the grass with a ball"
 
@@ -28,18 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(arguments: argparse.Namespace) -> None:
     """Times the captioners in turn and prints the table."""
-    timed = {name: contenders(name) for name in arguments.models}
-    for calls in timed.values():
-        for call in calls.values():
-            call()
-    rounds = [
-        {
-            (name, work): seconds(call)
-            for name, calls in timed.items()
-            for work, call in calls.items()
-        }
-        for _ in range(arguments.rounds)
-    ]
+    timed = {
+        (name, work): call
+        for name in arguments.models
+        for work, call in contenders(name).items()
+    }
+    timed_rounds(timed, 1)  # compiles
+    rounds = timed_rounds(timed, arguments.rounds)
     least = {key: min(each[key] for each in rounds) for key in rounds[0]}
     first = arguments.models[0]
     print(f"{keras.backend.backend()}, {len(TEXT.split())} words explained")
@@ -51,7 +47,7 @@ def compare(arguments: argparse.Namespace) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = make_parser(__doc__, "python -m benchmarks.captioners")
-    parser.add_argument("--models", nargs="+", default=[DEFAULT_MODEL], help=MODEL_HELP)
+    parser.add_argument("--models", nargs="+", default=MODELS, help=MODEL_HELP)
     parser.add_argument("--rounds", type=positive, default=5, help="timed rounds")
     return parser.parse_args(argv)
 

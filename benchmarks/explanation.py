@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from benchmarks import peak_memory, seconds
+from benchmarks import peak_memory, timed_rounds
 from command_line import make_parser
 from config import Config
 from dataset.vocabulary import Vocabulary
@@ -44,12 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.presets,
         (None, "bfloat16") if arguments.bfloat16 else (None,),
     )
-    first = {name: seconds(call) for name, call in timed.items()}
-    rounds = [
-        {name: seconds(call) for name, call in timed.items()}
-        for _ in range(arguments.rounds)
-    ]
-    report(first, rounds, arguments.words)
+    (first,) = timed_rounds(timed, 1)
+    report(first, timed_rounds(timed, arguments.rounds), arguments.words)
     return 0
 
 

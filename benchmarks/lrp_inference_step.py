@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from benchmarks import seconds
+from benchmarks import timed_rounds
 from benchmarks.training_step import VOCABULARY, random_batch
 from command_line import make_parser, positive
 from config import LRP_MODES, Config
@@ -35,12 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table."""
     arguments = parse(argv)
     timed = contenders(arguments.decoder, arguments.mode, arguments.words)
-    for call in timed.values():
-        call()  # compiles
-    rounds = [
-        {name: seconds(call) for name, call in timed.items()}
-        for _ in range(arguments.rounds)
-    ]
+    timed_rounds(timed, 1)  # compiles
+    rounds = timed_rounds(timed, arguments.rounds)
     medians = {name: statistics.median(r[name] for r in rounds) for name in timed}
     print(f"{keras.backend.backend()}, {arguments.decoder}, {arguments.words} words")
     print(f"{'':32}{'median s':>9}{'/ plain':>9}")
