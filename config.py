@@ -18,7 +18,8 @@ Entry = TypeVar("Entry")
 
 SCHEDULES = ("constant", "cosine")
 HALVES = ("bfloat16", "float16")
-OBJECTIVES = ("cross_entropy", "self_critical", "lrp_inference")
+REWARDED = ("self_critical", "lrp_self_critical")
+OBJECTIVES = ("cross_entropy", "lrp_inference", *REWARDED)
 LRP_MODES = ("context", "mean", "pos_mean", "quantile")
 
 
@@ -122,11 +123,11 @@ class Config:
     heads: int = 8  # of each attention, a divisor of H (transformer only)
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
-    temperature: float = 1.0  # of captions drawn by self_critical; lower: likelier ones
-    hallucination_penalty: float = 0.0  # in self_critical, CIDEr that an object costs
-    object_credit: float = 0.0  # in self_critical, CIDEr for each object rightly named
-    lrp_mode: str = "context"  # what lrp_inference weighs words by; one of LRP_MODES
-    lrp_lambda: float = 0.5  # share of the plain loss in that of lrp_inference
+    temperature: float = 1.0  # of captions drawn in REWARDED; lower: likelier ones
+    hallucination_penalty: float = 0.0  # in REWARDED, CIDEr that an object costs
+    object_credit: float = 0.0  # in REWARDED, CIDEr for each object rightly named
+    lrp_mode: str = "context"  # what LRP inference weighs words by; one of LRP_MODES
+    lrp_lambda: float = 0.5  # share of the plain loss in that of LRP inference
     lrp_strength: float = 1.0  # factor on how far its weights are from 1
     lrp_words: int = 48  # an image's words that it weighs; few where it reads pixels
     mixed_precision: str = ""  # one of HALVES, for training's products; "" for none
@@ -168,11 +169,17 @@ class Config:
     def _check_objective(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
         _one_of("lrp_mode", self.lrp_mode, LRP_MODES)
-        if self.objective == "self_critical" and self.captions_per_image < 2:
+        if self.objective in REWARDED and self.captions_per_image < 2:
             raise ValueError(
-                "objective=self_critical compares the captions drawn for an image: "
+                f"objective={self.objective} compares the captions drawn for an image: "
                 f"captions_per_image must be 2 or more; received "
                 f"{self.captions_per_image}."
+            )
+        if self.objective == "lrp_self_critical" and self.lrp_mode != "context":
+            raise ValueError(
+                "objective=lrp_self_critical weighs drawn words by the relevance of "
+                f"what predicts them: lrp_mode must be context; received "
+                f"{self.lrp_mode}. Set lrp_mode=context, or objective=lrp_inference."
             )
         if self.trains_on_pixels and self.window_share < 1:
             raise ValueError(

@@ -15,10 +15,13 @@ from files.writing import write_whole
 from training.dev_scores import SCORES
 from training.start import TrainingOptions
 
+REWARD, WEIGHED = "objective=self_critical", "objective=lrp_self_critical"
+CREDIT = ("hallucination_penalty=0.5", "object_credit=0.25")
 REWARDS = {  # the settings of each; both counts are in CIDEr
-    "rewarded": ("hallucination_penalty=0", "object_credit=0"),
-    "penalized": ("hallucination_penalty=0.5", "object_credit=0"),
-    "credited": ("hallucination_penalty=0.5", "object_credit=0.25"),
+    "rewarded": (REWARD, "hallucination_penalty=0", "object_credit=0"),
+    "penalized": (REWARD, "hallucination_penalty=0.5", "object_credit=0"),
+    "credited": (REWARD, *CREDIT),
+    "credited_context": (WEIGHED, *CREDIT),
 }
 MODES = ("plain", *LRP_MODES, *REWARDS)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
@@ -114,7 +117,7 @@ def tuning_settings(mode: str, seed: int) -> list[str]:
     if mode == "plain":
         return [f"seed={seed}", "objective=cross_entropy"]
     if mode in REWARDS:
-        return [f"seed={seed}", "objective=self_critical", *REWARDS[mode]]
+        return [f"seed={seed}", *REWARDS[mode]]
     settings = [f"seed={seed}", "objective=lrp_inference", f"lrp_mode={mode}"]
     return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
 

@@ -157,15 +157,21 @@ def test_summaries_and_tables():
 
 
 def test_what_objects_earn_tells_the_rewards_apart():
-    settings = [tuning_settings(mode, 2) for mode in REWARDS]
-    assert {tuple(of_mode[:2]) for of_mode in settings} == {
-        ("seed=2", "objective=self_critical")
+    wanted = {
+        "rewarded": ("self_critical", 0, 0),
+        "penalized": ("self_critical", 0.5, 0),
+        "credited": ("self_critical", 0.5, 0.25),
+        "credited_context": ("lrp_self_critical", 0.5, 0.25),
     }
-    counts = [(0, 0), (0.5, 0), (0.5, 0.25)]
-    assert [of_mode[2:] for of_mode in settings] == [
-        [f"hallucination_penalty={wrong:g}", f"object_credit={right:g}"]
-        for wrong, right in counts
-    ]
+    assert {mode: tuning_settings(mode, 2) for mode in REWARDS} == {
+        mode: [
+            "seed=2",
+            f"objective={objective}",
+            f"hallucination_penalty={wrong:g}",
+            f"object_credit={right:g}",
+        ]
+        for mode, (objective, wrong, right) in wanted.items()
+    }
 
 
 @pytest.mark.parametrize("mode", ["plain", "context", "mean"])

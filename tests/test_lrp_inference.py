@@ -37,7 +37,7 @@ from models.lrp_inference import (
     parts_relevance,
     scaled,
 )
-from training.objectives import compile_for_training
+from training.objectives import compile_for_training, objective_of
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -108,7 +108,7 @@ def slow_weights(kernel, bias, h, context, kept, token):
     return weights
 
 
-def slow_loss(captioner, inputs, targets, weights) -> float:
+def slow_loss(captioner, inputs, targets, weights, smoothing=0.1) -> float:
     """(T5), (T8) and (T10): the loss of the mode context without dropout."""
     config, (h, context) = captioner.config, numpy_of(*parts_of(captioner, inputs))
     kernel, bias = numpy_of(*captioner.decoder.predictor.weights)
@@ -127,7 +127,8 @@ def slow_loss(captioner, inputs, targets, weights) -> float:
                 )
                 q = (omega_h * of_h + omega_c * of_c) @ kernel + bias
             entropies = [
-                cross_entropy(logits, targets[image, place]) for logits in (p, q)
+                cross_entropy(logits, targets[image, place], smoothing)
+                for logits in (p, q)
             ]
             shares = (config.lrp_lambda, 1 - config.lrp_lambda)
             total += weights[image, place] * np.dot(shares, entropies)
@@ -314,6 +315,20 @@ def test_the_loss_equals_the_formulas(decoder):
     assert abs(plain - loss) > 1e-3
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_drawn_words_are_weighed_as_given_ones_are(decoder):
+    """Their weights have both signs: the loss is a mean over the places."""
+    captioner = build(seed=3, decoder=decoder, objective="lrp_self_critical")
+    assert objective_of(captioner.config).captioner is LRPInferenceCaptioner
+    inputs, targets, weights = random_batch()
+    gains = np.random.default_rng(4).normal(size=weights.shape).astype("float32")
+    batch = (inputs, targets, weights * gains)
+    loss = compiled(captioner).test_on_batch(*batch)
+    places = B * (Q + captioner.config.lrp_words)
+    expected = slow_loss(captioner, *batch, smoothing=0) * batch[2].sum() / places
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
 def compiled(captioner, rate=1e-2):
     compile_for_training(captioner, rate)
     return captioner
@@ -464,6 +479,10 @@ def test_the_benchmark_compares_in_one_run(monkeypatch, capsys):
         (
             {"objective": "lrp_inference", "lrp_mode": "mean", "window_share": 0.9},
             "lrp_mode=mean explains by whole photographs; received window_share=0.9",
+        ),
+        (
+            {"objective": "lrp_self_critical", "lrp_mode": "mean"},
+            "lrp_mode must be context; received mean. Set lrp_mode=context, or",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from pycocoevalcap.cider.cider import Cider
 from tiny_training import arguments_of, resume_arguments
 
 import train
-from config import Config
+from config import REWARDED, Config
 from dataset import CaptionedImage
 from dataset.vocabulary import END, START, Vocabulary
 from models.captioner import load_captioner
@@ -166,14 +166,16 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path):
+@pytest.mark.parametrize("objective", REWARDED)
+def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path, objective):
     run = tmp_path / "run"
-    assert train.main(arguments_of(data_dir, run, **SETTINGS)) == 0
+    settings = SETTINGS | {"objective": objective}
+    assert train.main(arguments_of(data_dir, run, **settings)) == 0
     with (run / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "loss", "reward", "val_cider"]
     assert float(rows[-1]["reward"]) > float(rows[0]["reward"])
-    assert load_captioner(run).config.objective == "self_critical"
+    assert load_captioner(run).config.objective == objective
     assert not (run / BACKUP).exists()
     assert train.main(resume_arguments(data_dir, run)) == 2  # it is finished
 
@@ -191,6 +193,8 @@ def test_images_that_share_their_words_cannot_be_rewarded():
         fit_self_critical(tiny_captioner(), same, 0, [])
 
 
-def test_one_caption_cannot_be_compared():
-    with pytest.raises(ValueError, match="captions_per_image must be 2 or more"):
-        Config(objective="self_critical", captions_per_image=1)
+@pytest.mark.parametrize("objective", REWARDED)
+def test_one_caption_cannot_be_compared(objective):
+    message = f"objective={objective} .* captions_per_image must be 2 or more"
+    with pytest.raises(ValueError, match=message):
+        Config(objective=objective, captions_per_image=1)

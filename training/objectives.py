@@ -71,12 +71,18 @@ class Objective:
     num_images: int = 1
 
 
+def rewarded(captioner: type[Captioner]) -> Objective:
+    """Returns the objective that rewards drawn captions, for a class of captioners."""
+    return Objective(  # CIDEr has no value for one image
+        captioner, weighted_sum, metrics=(), fit=fit_self_critical, num_images=2
+    )
+
+
 OBJECTIVES = {
     "cross_entropy": Objective(),
-    "self_critical": Objective(  # CIDEr has no value for one image
-        loss=weighted_sum, metrics=(), fit=fit_self_critical, num_images=2
-    ),
     "lrp_inference": Objective(captioner=LRPInferenceCaptioner),
+    "self_critical": rewarded(Captioner),
+    "lrp_self_critical": rewarded(LRPInferenceCaptioner),
 }
 
 

@@ -41,7 +41,7 @@ def fit_self_critical(
     """Trains a compiled captioner on its own captions.
 
     Args:
-        captioner: Compiled for the objective self_critical.
+        captioner: Compiled for an objective that rewards, see `REWARDED` of config.
         batches: The images and their references.
         first: The epoch to begin with.
         callbacks: Keras callbacks.
@@ -52,9 +52,9 @@ def fit_self_critical(
     reward = CiderReward(batches.captions)
     if not reward.is_defined:
         raise ValueError(
-            "objective=self_critical rewards captions with their CIDEr, which has no "
-            "value here: all words and phrases of train are in the captions of every "
-            "image. Take another objective, or more images."
+            f"objective={captioner.config.objective} rewards captions with their "
+            "CIDEr, which has no value here: all words and phrases of train are in "
+            "the captions of every image. Take another objective, or more images."
         )
     if captioner.config.hallucination_penalty or captioner.config.object_credit:
         reward = HallucinationReward(reward, captioner, batches.images)
