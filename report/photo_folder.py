@@ -223,7 +223,7 @@ def _card(folder: str, record: dict) -> Card:
     return Card(
         record["caption"],
         folder,
-        settings["model"],
+        settings["model"].replace(",", ", "),
         record.get("probability"),
         settings.get("note"),
     )

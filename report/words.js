@@ -146,9 +146,13 @@ function balanceParts({ balance, length }, compares) {
   const lines = [element("h3", {}, `Where the ${what} comes from`),
     balanceBar(balance, names), equation(balance, names, name)];
   if (balance.pixels !== null) {
+    const faint = Math.abs(balance.pixels) < 0.01 * Math.abs(balance.image);
     lines.push(element("p", { class: "quiet" },
-      `Of the image’s ${format(balance.image)}, the pixels received ${format(balance.pixels)}; ` +
-      `lost in the encoder: ${format(balance.encoder_lost)}.`));
+      `Of the image’s ${format(balance.image)}, ` + (faint
+        ? "the pixels received less than a hundredth in sum; the encoder kept the rest. " +
+          "The map tells places, not amounts."
+        : `the pixels received ${format(balance.pixels)}; ` +
+          `lost in the encoder: ${format(balance.encoder_lost)}.`)));
   }
   if (balance.mean !== null) {
     lines.push(element("p", { class: "quiet" },
