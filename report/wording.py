@@ -34,11 +34,11 @@ METHOD_ADVICE = {
     "gradient": "Tells what a small change of a pixel does; noisy, and worse than "
     "LRP at finding objects.",
     "gradient_x_input": "Worse than LRP at finding objects. In captioners with an "
-    "LSTM it tells true words from hallucinated ones nearly as well.",
+    "LSTM on VGG16 it tells true words from hallucinated ones nearly as well.",
     "grad_cam": "Shows coarse regions that speak for the word; worse than LRP at "
     "finding objects.",
-    "guided_grad_cam": "Finds objects best in captioners with an LSTM, but draws the "
-    "photo even where the decoder is shuffled.",
+    "guided_grad_cam": "Finds objects best in captioners with an LSTM on VGG16, but "
+    "draws the photo even where the decoder is shuffled.",
     "attention": "Shows where the model looked, which need not be what the word "
     "rests on. In Transformers on a CNN it finds objects much worse than LRP.",
     "attention_mean": "Shows where all blocks looked; hardly better than the last "
