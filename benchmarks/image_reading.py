@@ -5,12 +5,12 @@ python -m benchmarks.image_reading DIR/images --workers 1 2
 
 import itertools
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from benchmarks import measured, seconds
 from benchmarks.training_step import time_steps
 from command_line import make_parser, positive
 from config import Config
@@ -57,19 +57,21 @@ def main(argv: list[str] | None = None) -> int:
     except ImageError as error:
         print(f"image_reading: {error}", file=sys.stderr)
         return 2
-    seconds = min(time_encoding(arguments.encoder, arguments.rounds))
-    print(f"encoded by {arguments.encoder}: {ENCODED / seconds:.1f} images/s")
-    seconds = min(time_steps(arguments.decoder, arguments.rounds, TRAINED, CAPTIONS))
-    print(f"trained on, features cached: {TRAINED / seconds:.1f} images/s")
+    fastest = min(time_encoding(arguments.encoder, arguments.rounds))
+    print(f"encoded by {arguments.encoder}: {ENCODED / fastest:.1f} images/s")
+    fastest = min(time_steps(arguments.decoder, arguments.rounds, TRAINED, CAPTIONS))
+    print(f"trained on, features cached: {TRAINED / fastest:.1f} images/s")
     return 0
 
 
 def time_reading(paths: list[Path], workers: int) -> tuple[float, float]:
     """Returns the seconds of the clock and of the processor."""
-    clock, processor = time.perf_counter(), time.process_time()
-    for image in read_ahead(load_image, paths, workers):
-        image.result()
-    return time.perf_counter() - clock, time.process_time() - processor
+
+    def read_all():
+        for image in read_ahead(load_image, paths, workers):
+            image.result()
+
+    return measured(read_all)
 
 
 def time_encoding(name: str, rounds: int) -> list[float]:
@@ -78,12 +80,11 @@ def time_encoding(name: str, rounds: int) -> list[float]:
     encode = compiled(lambda images: encoder(images, training=False), encoder)
     images = np.zeros((ENCODED, IMAGE_SIZE, IMAGE_SIZE, 3), "float32")
     images = keras.ops.convert_to_tensor(images)
-    seconds = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        keras.ops.convert_to_numpy(encode(images))
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]  # the first one compiles
+    encode(images)  # compiles
+    return [
+        seconds(lambda: keras.ops.convert_to_numpy(encode(images)))
+        for _ in range(rounds)
+    ]
 
 
 if __name__ == "__main__":

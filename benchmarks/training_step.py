@@ -5,11 +5,11 @@ python -m benchmarks.training_step
 
 import statistics
 import sys
-import time
 
 import keras
 import numpy as np
 
+from benchmarks import seconds
 from command_line import make_parser
 from config import Config
 from dataset.batches import pack_captions
@@ -30,11 +30,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--rounds", type=int, default=5, help="timed steps")
     arguments = parser.parse_args(argv)
     for images, captions in ((8, 4), (32, 1)):
-        seconds = time_steps(arguments.decoder, arguments.rounds, images, captions)
+        steps = time_steps(arguments.decoder, arguments.rounds, images, captions)
         print(
             f"{keras.backend.backend()}, {arguments.decoder}, {images} images x "
-            f"{captions} captions: median {statistics.median(seconds):.3f} s, "
-            f"fastest {min(seconds):.3f} s"
+            f"{captions} captions: median {statistics.median(steps):.3f} s, "
+            f"fastest {min(steps):.3f} s"
         )
     return 0
 
@@ -50,12 +50,7 @@ def time_steps(
     compile_for_training(captioner, 5e-4)
     batch = random_batch(num_images, num_captions)
     captioner.train_on_batch(*batch)
-    seconds = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        captioner.train_on_batch(*batch)
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    return [seconds(lambda: captioner.train_on_batch(*batch)) for _ in range(rounds)]
 
 
 def random_batch(num_images: int, num_captions: int) -> tuple:
