@@ -18,8 +18,8 @@ Entry = TypeVar("Entry")
 
 SCHEDULES = ("constant", "cosine")
 HALVES = ("bfloat16", "float16")
-REWARDED = ("self_critical", "lrp_self_critical")
-OBJECTIVES = ("cross_entropy", "lrp_inference", *REWARDED)
+SELF_CRITICAL = ("self_critical", "lrp_self_critical")
+OBJECTIVES = ("cross_entropy", "lrp_inference", *SELF_CRITICAL)
 LRP_MODES = ("context", "mean", "pos_mean", "quantile")
 
 
@@ -123,9 +123,9 @@ class Config:
     heads: int = 8  # of each attention, a divisor of H (transformer only)
 
     objective: str = "cross_entropy"  # one of OBJECTIVES
-    temperature: float = 1.0  # of captions drawn in REWARDED; lower: likelier ones
-    hallucination_penalty: float = 0.0  # in REWARDED, CIDEr that an object costs
-    object_credit: float = 0.0  # in REWARDED, CIDEr for each object rightly named
+    temperature: float = 1.0  # of captions drawn in SELF_CRITICAL; lower: likelier ones
+    hallucination_penalty: float = 0.0  # in SELF_CRITICAL, CIDEr that an object costs
+    object_credit: float = 0.0  # in SELF_CRITICAL, CIDEr for each object rightly named
     lrp_mode: str = "context"  # what LRP inference weighs words by; one of LRP_MODES
     lrp_lambda: float = 0.5  # share of the plain loss in that of LRP inference
     lrp_strength: float = 1.0  # factor on how far its weights are from 1
@@ -169,7 +169,7 @@ class Config:
     def _check_objective(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
         _one_of("lrp_mode", self.lrp_mode, LRP_MODES)
-        if self.objective in REWARDED and self.captions_per_image < 2:
+        if self.objective in SELF_CRITICAL and self.captions_per_image < 2:
             raise ValueError(
                 f"objective={self.objective} compares the captions drawn for an image: "
                 f"captions_per_image must be 2 or more; received "

@@ -17,13 +17,13 @@ from training.start import TrainingOptions
 
 REWARD, WEIGHED = "objective=self_critical", "objective=lrp_self_critical"
 CREDIT = ("hallucination_penalty=0.5", "object_credit=0.25")
-REWARDS = {  # the settings of each; both counts are in CIDEr
+REWARDED_MODES = {  # the settings of each; both counts are in CIDEr
     "rewarded": (REWARD, "hallucination_penalty=0", "object_credit=0"),
     "penalized": (REWARD, "hallucination_penalty=0.5", "object_credit=0"),
     "credited": (REWARD, *CREDIT),
     "credited_context": (WEIGHED, *CREDIT),
 }
-MODES = ("plain", *LRP_MODES, *REWARDS)
+MODES = ("plain", *LRP_MODES, *REWARDED_MODES)
 PIXEL_WORDS = 1  # of an image that the modes by pixels weigh; each is explained
 RESULTS = ("results.json", "results.md")
 
@@ -116,8 +116,8 @@ def tuning_settings(mode: str, seed: int) -> list[str]:
     """
     if mode == "plain":
         return [f"seed={seed}", "objective=cross_entropy"]
-    if mode in REWARDS:
-        return [f"seed={seed}", *REWARDS[mode]]
+    if mode in REWARDED_MODES:
+        return [f"seed={seed}", *REWARDED_MODES[mode]]
     settings = [f"seed={seed}", "objective=lrp_inference", f"lrp_mode={mode}"]
     return settings if mode == "context" else [*settings, f"lrp_words={PIXEL_WORDS}"]
 

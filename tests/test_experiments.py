@@ -15,7 +15,7 @@ from dataset.scenes import read_scenes, write_scenes
 from dataset.vocabulary import Vocabulary
 from experiments import lrp_inference, planted_bias
 from experiments.workbench import (
-    REWARDS,
+    REWARDED_MODES,
     differences,
     over_seeds,
     table,
@@ -163,7 +163,7 @@ def test_what_objects_earn_tells_the_rewards_apart():
         "credited": ("self_critical", 0.5, 0.25),
         "credited_context": ("lrp_self_critical", 0.5, 0.25),
     }
-    assert {mode: tuning_settings(mode, 2) for mode in REWARDS} == {
+    assert {mode: tuning_settings(mode, 2) for mode in REWARDED_MODES} == {
         mode: [
             "seed=2",
             f"objective={objective}",

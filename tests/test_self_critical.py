@@ -11,7 +11,7 @@ from pycocoevalcap.cider.cider import Cider
 from tiny_training import arguments_of, resume_arguments
 
 import train
-from config import REWARDED, Config
+from config import SELF_CRITICAL, Config
 from dataset import CaptionedImage
 from dataset.vocabulary import END, START, Vocabulary
 from models.captioner import load_captioner
@@ -166,7 +166,7 @@ SETTINGS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", REWARDED)
+@pytest.mark.parametrize("objective", SELF_CRITICAL)
 def test_a_run_earns_more_and_is_resumed(data_dir, tmp_path, objective):
     run = tmp_path / "run"
     settings = SETTINGS | {"objective": objective}
@@ -193,7 +193,7 @@ def test_images_that_share_their_words_cannot_be_rewarded():
         fit_self_critical(tiny_captioner(), same, 0, [])
 
 
-@pytest.mark.parametrize("objective", REWARDED)
+@pytest.mark.parametrize("objective", SELF_CRITICAL)
 def test_one_caption_cannot_be_compared(objective):
     message = f"objective={objective} .* captions_per_image must be 2 or more"
     with pytest.raises(ValueError, match=message):

@@ -71,7 +71,7 @@ class Objective:
     num_images: int = 1
 
 
-def rewarded(captioner: type[Captioner]) -> Objective:
+def self_critical(captioner: type[Captioner]) -> Objective:
     """Returns the objective that rewards drawn captions, for a class of captioners."""
     return Objective(  # CIDEr has no value for one image
         captioner, weighted_sum, metrics=(), fit=fit_self_critical, num_images=2
@@ -81,8 +81,8 @@ def rewarded(captioner: type[Captioner]) -> Objective:
 OBJECTIVES = {
     "cross_entropy": Objective(),
     "lrp_inference": Objective(captioner=LRPInferenceCaptioner),
-    "self_critical": rewarded(Captioner),
-    "lrp_self_critical": rewarded(LRPInferenceCaptioner),
+    "self_critical": self_critical(Captioner),
+    "lrp_self_critical": self_critical(LRPInferenceCaptioner),
 }
 
 

@@ -41,7 +41,7 @@ def fit_self_critical(
     """Trains a compiled captioner on its own captions.
 
     Args:
-        captioner: Compiled for an objective that rewards, see `REWARDED` of config.
+        captioner: Compiled for one of `config.SELF_CRITICAL`.
         batches: The images and their references.
         first: The epoch to begin with.
         callbacks: Keras callbacks.
