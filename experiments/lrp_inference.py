@@ -2,11 +2,11 @@
 
 The modes are cross-entropy (plain), LRP inference (context, mean, ...), and the rewards
 of self-critical training: CIDEr (rewarded), CIDEr less a penalty for hallucinated
-objects (penalized), or with a credit for those that are shown besides (credited), and
-the last with the words weighed by LRP inference, too (credited_context). From each
-captioner and for each seed, all modes make the same number of steps at the same rate on
-the same data in the same order; each is compared with the first, on all of dev and on
-both halves of it.
+objects (penalized), or with a credit for those that are shown besides (credited), the
+same with a smaller penalty (mild), and credited with the words weighed by LRP
+inference, too (credited_context). From each captioner and for each seed, all modes make
+the same number of steps at the same rate on the same data in the same order; each is
+compared with the first, on all of dev and on both halves of it.
 
     python -m experiments.lrp_inference --data-dir DIR --output runs/lrp_inference
 

@@ -21,6 +21,7 @@ REWARDED_MODES = {  # the settings of each; both counts are in CIDEr
     "rewarded": (REWARD, "hallucination_penalty=0", "object_credit=0"),
     "penalized": (REWARD, "hallucination_penalty=0.5", "object_credit=0"),
     "credited": (REWARD, *CREDIT),
+    "mild": (REWARD, "hallucination_penalty=0.3", "object_credit=0.3"),
     "credited_context": (WEIGHED, *CREDIT),
 }
 MODES = ("plain", *LRP_MODES, *REWARDED_MODES)

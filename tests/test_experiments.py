@@ -161,6 +161,7 @@ def test_what_objects_earn_tells_the_rewards_apart():
         "rewarded": ("self_critical", 0, 0),
         "penalized": ("self_critical", 0.5, 0),
         "credited": ("self_critical", 0.5, 0.25),
+        "mild": ("self_critical", 0.3, 0.3),
         "credited_context": ("lrp_self_critical", 0.5, 0.25),
     }
     assert {mode: tuning_settings(mode, 2) for mode in REWARDED_MODES} == {
